@@ -1,0 +1,49 @@
+"""The few kinds of failure a user can meet.
+
+Every message names the file, row, key or value at fault and says what to do about it.
+`run_stage` turns them into one line on standard error, so that no user sees a traceback for bad input.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+
+class RazmetkaError(Exception):
+    """Base of the failures that are explained in one line."""
+
+
+class ConfigError(RazmetkaError):
+    """The configuration cannot be used: an unknown key, a wrong type, an impossible value."""
+
+
+class DataError(RazmetkaError):
+    """An input file cannot be used."""
+
+
+class ModelError(RazmetkaError):
+    """Model weights cannot be fetched, verified or converted."""
+
+
+class BackendError(RazmetkaError):
+    """A teacher backend failed. `retryable` tells whether asking again can help."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage's `main` with logging set up; explain known failures in one line and exit 1."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # Libraries that announce every request or font drown the stage's own lines.
+    for noisy in ("httpx", "fontTools", "matplotlib", "datasets", "numba"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        main()
+    except RazmetkaError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. What was answered so far is stored; the same command goes on from there.")

@@ -1,0 +1,66 @@
+"""Stage `evaluate`: score the teacher and every student on human-checked reviews."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from stages.common.config import load
+from stages.common.errors import run_stage
+from stages.common.io import atomic_path, read_table, write_json, write_table
+from stages.common.schema import DATASET, INGEST, LABEL, METRICS, STUDENTS
+from stages.modelling import report
+from stages.modelling.gold import AGREEMENT, labelled_gold, teacher_labelled
+from stages.modelling.pictures import draw_confusion
+from stages.modelling.predict import predict_probabilities, trained_variants
+from stages.modelling.rows import load_splits
+from stages.modelling.spreadsheet import escape_formulas
+
+logger = logging.getLogger(__name__)
+
+EVALUATE = Path("data/evaluate")
+
+
+def main() -> None:
+    """Write `metrics/{evaluate,per_class,synthetic_gain}.json`, `metrics/confusion.*` and `data/evaluate/`."""
+    params = load()
+    names, variants = params.labels.names, trained_variants(STUDENTS)
+    rows = labelled_gold(INGEST / "gold.parquet", names)
+    checked = not rows.empty
+    if not checked:
+        logger.warning(
+            "no human-checked reviews: what follows is agreement with the teacher, not a score against truth"
+        )
+        rows = teacher_labelled(load_splits(DATASET, names)["test"])
+
+    answers = {}
+    if checked and (LABEL / "gold.parquet").is_file():
+        answers["teacher"] = report.teacher_answers(rows, read_table(LABEL / "gold.parquet"), names)
+    for variant in variants:
+        logger.info("student %r answers %d reviews", variant, len(rows))
+        given = predict_probabilities(STUDENTS / variant, rows["text"].to_list(), params.evaluate.batch_size, names)
+        answers[variant] = report.Answers.of(given)
+    evaluation = report.Evaluation(rows, answers, names, params.evaluate, params.seed)
+
+    scores = report.headline(evaluation) if checked else report.agreement(evaluation)
+    classes = report.per_class(evaluation) if checked else {}
+    write_json(METRICS / "evaluate.json", scores)
+    write_json(METRICS / "per_class.json", classes)
+    write_json(METRICS / "synthetic_gain.json", report.synthetic_gain(evaluation) if checked else {})
+    with atomic_path(EVALUATE / "report.txt") as temporary:
+        temporary.write_text(report.as_text(scores, classes), encoding="utf-8")
+
+    final = variants[-1]
+    main_set, main_part = next(evaluation.gold_sets())
+    table, main_table = report.predictions(evaluation, final), report.predictions(main_part, final)
+    write_table(METRICS / "confusion.csv", main_table[["actual", "predicted"]])
+    if not checked:
+        table = table.assign(teacher=table["actual"], actual="")
+    write_table(EVALUATE / "predictions.csv", escape_formulas(table))
+    against = f"проверочный набор «{main_set}»" if main_set != AGREEMENT else "разметка учителя"
+    pictures = [METRICS / "confusion.png", METRICS / "confusion.pdf"]
+    draw_confusion(main_part.confusion(final)[:, :-1], names, f"Ученик «{final}», {against}", pictures)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,75 @@
+"""Time a classifier: one text at a time, and in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from stages.common.config import Benchmark
+from stages.common.schema import FloatArray
+
+Classify = Callable[[Sequence[str]], Any]
+
+
+def sample_texts(texts: Sequence[str], size: int, seed: int) -> list[str]:
+    """`size` texts drawn without repeats; if there are fewer, all of them over and over."""
+    order = np.random.default_rng(seed).permutation(len(texts))
+    return [texts[index] for index in np.resize(order, size).tolist()]
+
+
+def time_singles(classify: Classify, texts: Sequence[str], warmup: int) -> FloatArray:
+    """Milliseconds of each call with one text, shape (len(texts),), after `warmup` untimed calls."""
+    for text in np.resize(np.asarray(texts, dtype=object), warmup):
+        classify([text])
+    return np.array([1000 * _seconds(classify, [text]) for text in tqdm(texts, desc="single", disable=None)])
+
+
+def time_batches(classify: Classify, texts: Sequence[str], batch_size: int) -> FloatArray:
+    """Seconds of each batch, texts sorted by length; the longest batch runs once untimed."""
+    ordered = sorted(texts, key=len, reverse=True)
+    batches = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+    classify(batches[0])
+    return np.array([_seconds(classify, batch) for batch in tqdm(batches, desc="batches", disable=None)])
+
+
+def benchmark(classify: Classify, texts: Sequence[str], settings: Benchmark, seed: int) -> dict[str, Any]:
+    """Single-text latency in ms, throughput in texts/s, and whether the slowest call kept the limit."""
+    singles = time_singles(classify, sample_texts(texts, settings.singles, seed), settings.warmup)
+    many = sample_texts(texts, settings.batch_size * settings.batches, seed)
+    batches = time_batches(classify, many, settings.batch_size)
+    p50, p95 = np.quantile(singles, [0.5, 0.95])
+    return {
+        "single": {
+            "calls": len(singles),
+            "mean_ms": round(float(singles.mean()), 2),
+            "p50_ms": round(float(p50), 2),
+            "p95_ms": round(float(p95), 2),
+            "max_ms": round(float(singles.max()), 2),
+        },
+        "batched": {
+            "texts": len(many),
+            "batch_size": settings.batch_size,
+            "texts_per_second": round(len(many) / float(batches.sum()), 1),
+        },
+        "limit_seconds": settings.limit_seconds,
+        "within_limit": bool(singles.max() <= 1000 * settings.limit_seconds),
+    }
+
+
+def _seconds(classify: Classify, texts: Sequence[str]) -> float:
+    _synchronise()
+    start = time.perf_counter()
+    classify(texts)
+    # A graphics card works on after the call returns.
+    _synchronise()
+    return time.perf_counter() - start
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

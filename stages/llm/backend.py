@@ -1,0 +1,73 @@
+"""The contract of a language-model backend, and the lazy map from its name to its class."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from stages.common.config import Vllm
+from stages.common.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one completion is drawn. `stop` strings end the text and are not part of it."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+    def key(self) -> dict[str, Any]:
+        """The settings as JSON-ready values, for the response cache."""
+        return asdict(self) | {"stop": list(self.stop)}
+
+
+class Backend(Protocol):
+    """A language model that can choose among answers and complete texts.
+
+    `identity` names weights, precision and engine settings that change answers; it is part of every cache key.
+    Answers are yielded as they arrive, in any order, with the index of their prompt.
+    """
+
+    identity: str
+
+    def render(self, user: str, *, thinking: bool = False) -> str:
+        """Wrap a user message in the model's chat template, ready for the assistant's answer."""
+        ...
+
+    def neutralise(self, text: str) -> str:
+        """Return untrusted text without the model's control tokens."""
+        ...
+
+    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> Iterator[tuple[int, list[float]]]:
+        """Yield (index, log-probabilities over `answers`); also the answers' joint raw mass as the last element."""
+        ...
+
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
+        """Yield (index, completion)."""
+        ...
+
+
+BACKENDS = {
+    "vllm": "stages.llm.vllm_backend:VllmBackend",
+    "scripted": "stages.llm.scripted_backend:ScriptedBackend",
+}
+
+
+def open_backend(name: str, folder: Path, engine: Vllm) -> Backend:
+    """Make the backend called `name` for the model in `folder`; its libraries are imported only now.
+
+    Raises:
+        ConfigError: no backend has that name.
+    """
+    if name not in BACKENDS:
+        raise ConfigError(f"label.backend={name!r} is not a backend; choose one of {', '.join(BACKENDS)}")
+    module, _, cls = BACKENDS[name].partition(":")
+    backend: Backend = getattr(importlib.import_module(module), cls)(folder, engine)
+    return backend

@@ -1,0 +1,91 @@
+"""Answers are stored the moment they arrive, and a stored answer is never asked for again.
+
+One SQLite file (write-ahead log) serves all runs. The key covers whatever changes an answer: the model's identity,
+the rendered prompt, the kind of question with its settings. Only successes are stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from stages.common.io import cache_folder
+from stages.llm.backend import Backend, Sampling
+
+
+class ResponseCache:
+    """A persistent map from question keys to JSON answers; safe against kill -9 and concurrent runs."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        path = path or cache_folder() / "responses.sqlite"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
+
+    def get(self, key: str) -> Any:
+        """Return the stored answer, or None."""
+        row = self._database.execute("SELECT answer FROM responses WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put(self, key: str, answer: Any) -> None:
+        """Store an answer; on disk when this returns."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO responses VALUES (?, ?)", (key, json.dumps(answer, ensure_ascii=False))
+        )
+
+    def __len__(self) -> int:
+        count: int = self._database.execute("SELECT COUNT(*) FROM responses").fetchone()[0]
+        return count
+
+
+class CachedModel:
+    """A backend whose answers come from the cache where they are there, with a progress bar for the rest."""
+
+    def __init__(self, backend: Backend, cache: ResponseCache | None = None) -> None:
+        self.backend = backend
+        self.cache = cache or ResponseCache()
+        self.asked = 0
+
+    def choose(self, prompts: Sequence[str], answers: Sequence[str], description: str) -> list[list[float]]:
+        """Log-probabilities over `answers`, and their raw mass as the last element, for each prompt in order."""
+        keys = [self._key(prompt, {"choose": list(answers)}) for prompt in prompts]
+        return self._ask(keys, lambda missing: self.backend.choose([prompts[i] for i in missing], answers), description)
+
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling], description: str) -> list[str]:
+        """A completion for each prompt in order."""
+        keys = [self._key(prompt, {"complete": s.key()}) for prompt, s in zip(prompts, samplings, strict=True)]
+
+        def ask(missing: list[int]) -> Iterator[tuple[int, Any]]:
+            return self.backend.complete([prompts[i] for i in missing], [samplings[i] for i in missing])
+
+        return self._ask(keys, ask, description)
+
+    def _key(self, prompt: str, question: dict[str, Any]) -> str:
+        parts = json.dumps([self.backend.identity, prompt, question], ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+    def _ask(
+        self, keys: list[str], ask: Callable[[list[int]], Iterator[tuple[int, Any]]], description: str
+    ) -> list[Any]:
+        answers = {key: self.cache.get(key) for key in keys}
+        # A prompt that occurs twice is one question.
+        missing = [keys.index(key) for key, answer in answers.items() if answer is None]
+        if missing:
+            self.asked += len(missing)
+            progress = tqdm(
+                ask(missing), total=len(keys), initial=len(keys) - len(missing), desc=description,
+                disable=not sys.stderr.isatty(), unit="answer",
+            )  # fmt: skip
+            for position, answer in progress:
+                key = keys[missing[position]]
+                self.cache.put(key, answer)
+                answers[key] = answer
+        return [answers[key] for key in keys]

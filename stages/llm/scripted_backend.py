@@ -1,0 +1,49 @@
+"""A backend for tests: answers follow from the text alone, at once, without weights."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stages.common.config import Vllm
+from stages.llm.backend import Sampling
+
+
+class ScriptedBackend:
+    """Chooses the answer whose first letters occur in the prompt's last line; completes with its own seed.
+
+    `RAZMETKA_SCRIPTED_DELAY` (seconds an answer) makes it slow enough to be killed in the middle.
+    """
+
+    def __init__(self, folder: Path, engine: Vllm) -> None:
+        self.identity = "scripted"
+        self._delay = float(os.environ.get("RAZMETKA_SCRIPTED_DELAY", "0"))
+
+    def render(self, user: str, *, thinking: bool = False) -> str:
+        """Return the message as it is."""
+        return user
+
+    def neutralise(self, text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> Iterator[tuple[int, list[float]]]:
+        """Give most probability to the last answer whose stem the prompt's last line contains, else to the last."""
+        stems = [answer.split(":")[-1].strip()[:4].lower() for answer in answers]
+        for index, prompt in enumerate(prompts):
+            time.sleep(self._delay)
+            review = prompt.strip().splitlines()[-1].lower()
+            chosen = max((number for number, stem in enumerate(stems) if stem in review), default=len(answers) - 1)
+            rest = 0.1 / (len(answers) - 1)
+            yield index, [math.log(0.9 if number == chosen else rest) for number in range(len(answers))] + [1.0]
+
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
+        """Complete with words that depend on the prompt and the sampling seed."""
+        for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
+            time.sleep(self._delay)
+            digest = hashlib.sha256(f"{prompt}{sampling.seed}".encode()).hexdigest()
+            yield index, f"отзыв про товар {digest[:8]} понравился"

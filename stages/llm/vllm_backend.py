@@ -1,0 +1,207 @@
+"""vLLM in this process: exact distributions over given answers, and sampled completions."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import AutoTokenizer
+
+from stages.common.config import Vllm
+from stages.common.errors import BackendError
+from stages.common.io import read_json
+from stages.llm.backend import Sampling
+
+logger = logging.getLogger(__name__)
+
+
+class VllmBackend:
+    """The model in `folder` behind vLLM. The engine starts at the first question, so a cached run never starts it."""
+
+    def __init__(self, folder: Path, engine: Vllm) -> None:
+        self.folder = folder
+        self.settings = engine
+        self.dtype = _dtype(engine.dtype)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        weights = sha256(json.dumps(read_json(folder / "provenance.json")["sha256"], sort_keys=True).encode())
+        self.identity = f"{weights.hexdigest()}/{self.dtype}/{engine.quantization}"
+        self._numbers = itertools.count()
+
+    def render(self, user: str, *, thinking: bool = False) -> str:
+        """Wrap a user message in the model's chat template; `thinking` matters to templates that know it (Qwen3)."""
+        rendered: str = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": user}], tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+        )
+        return rendered
+
+    def neutralise(self, text: str) -> str:
+        """Break every control token that `text` spells out, so that a review cannot end its own turn."""
+        for token in self.control_tokens:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
+    @cached_property
+    def control_tokens(self) -> list[str]:
+        """Added tokens such as `<|im_end|>`, longest first."""
+        return sorted((token for token in self.tokenizer.get_added_vocab() if len(token) > 1), key=len, reverse=True)
+
+    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> Iterator[tuple[int, list[float]]]:
+        """Yield (index, log-probabilities over `answers` + the mass the model gave to them before the constraint).
+
+        The answers' tokens form a tree. Each branching node is one request for a single token, constrained to
+        the node's children; an answer's log-probability is the sum over the nodes on its way. Where the first
+        token tells all answers apart this is one request a prompt. Log-probabilities sum to 1 over the answers;
+        the mass (0…1) is the model's unconstrained probability of any of the first node's children.
+        """
+        from vllm import SamplingParams
+
+        # The newline closes an answer, so that one which begins another can still be told apart from it.
+        tokens = [self._encode(answer + "\n") for answer in answers]
+        nodes = branching_nodes(tokens)
+        requests: dict[str, tuple[int, tuple[int, ...]]] = {}
+        found: dict[int, dict[tuple[int, ...], dict[int, float]]] = {}
+        for index, prompt in enumerate(prompts):
+            prompt_tokens = self._encode(prompt)
+            for node, children in nodes.items():
+                params = SamplingParams(
+                    max_tokens=1,
+                    temperature=0.0,
+                    allowed_token_ids=children,
+                    logprob_token_ids=children,
+                    detokenize=False,
+                )
+                requests[self._submit(prompt_tokens + list(node), params)] = (index, node)
+        for request_id, output in self._outputs(requests):
+            index, node = requests[request_id]
+            logprobs = output.outputs[0].logprobs[0]
+            found.setdefault(index, {})[node] = {child: logprobs[child].logprob for child in nodes[node]}
+            if len(found[index]) == len(nodes):
+                yield index, answer_logprobs(tokens, found.pop(index))
+
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
+        """Yield (index, completion) as each is finished."""
+        from vllm import SamplingParams
+
+        requests: dict[str, int] = {}
+        for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
+            params = SamplingParams(
+                max_tokens=sampling.max_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                repetition_penalty=sampling.repetition_penalty,
+                stop=list(sampling.stop),
+                seed=sampling.seed,
+            )
+            requests[self._submit(self._encode(prompt), params)] = index
+        for request_id, output in self._outputs(requests):
+            yield requests[request_id], output.outputs[0].text
+
+    def _encode(self, text: str) -> list[int]:
+        tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return tokens
+
+    def _submit(self, tokens: list[int], params: Any) -> str:
+        if len(tokens) + params.max_tokens > self.settings.max_model_len:
+            raise BackendError(
+                f"a prompt of {len(tokens)} tokens + {params.max_tokens} to write exceeds "
+                f"vllm.max_model_len={self.settings.max_model_len}; raise it or lower data.max_chars"
+            )
+        request_id = str(next(self._numbers))
+        self._engine.add_request(request_id, {"prompt_token_ids": tokens}, params)
+        return request_id
+
+    def _outputs(self, requests: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """Step the engine; yield each finished request at once, so that its answer can be stored before the next."""
+        pending = set(requests)
+        try:
+            while pending:
+                for output in self._engine.step():
+                    if output.finished:
+                        pending.discard(output.request_id)
+                        yield output.request_id, output
+        finally:
+            if pending:
+                self._engine.abort_request(sorted(pending))
+
+    @cached_property
+    def _engine(self) -> Any:
+        threads = os.environ.setdefault("OMP_NUM_THREADS", str(psutil.cpu_count(logical=False) or os.cpu_count() or 1))
+        # vLLM reads its environment at import; on a small CPU it would otherwise bind itself to a single core.
+        for name, value in {
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
+            "VLLM_CPU_KVCACHE_SPACE": str(self.settings.kv_cache_gib),
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_LOGGING_LEVEL": "WARNING",
+            "VLLM_NO_USAGE_STATS": "1",
+        }.items():
+            os.environ.setdefault(name, value)
+        from vllm import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        logger.info("starting vLLM on %s, dtype %s, %s threads", self.folder, self.dtype, threads)
+        settings = self.settings
+        arguments: dict[str, Any] = {
+            "model": str(self.folder),
+            "dtype": self.dtype,
+            "enforce_eager": settings.enforce_eager,
+            "max_model_len": settings.max_model_len,
+            "max_num_seqs": settings.max_num_seqs,
+            "max_num_batched_tokens": settings.max_num_batched_tokens,
+            "gpu_memory_utilization": settings.gpu_memory_utilization,
+            "quantization": settings.quantization,
+            "tensor_parallel_size": settings.tensor_parallel_size,
+            "enable_prefix_caching": True,
+            "generation_config": "vllm",
+            "disable_log_stats": True,
+        }
+        if settings.block_size is not None:
+            arguments["block_size"] = settings.block_size
+        try:
+            return LLMEngine.from_engine_args(EngineArgs(**arguments))
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            raise BackendError(f"vLLM does not start with the `vllm:` settings of params.yaml: {error}") from error
+
+
+def branching_nodes(answers: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[int]]:
+    """Map each branching node of the answers' token tree (its path from the root) to its children's tokens."""
+    children: dict[tuple[int, ...], set[int]] = {}
+    for tokens in answers:
+        for position, token in enumerate(tokens):
+            children.setdefault(tuple(tokens[:position]), set()).add(token)
+    return {node: sorted(tokens) for node, tokens in children.items() if len(tokens) > 1}
+
+
+def answer_logprobs(answers: Sequence[Sequence[int]], nodes: dict[tuple[int, ...], dict[int, float]]) -> list[float]:
+    """Log-probabilities of the answers from raw log-probabilities at the branching nodes, and the first node's mass."""
+    totals = {
+        node: math.log(sum(math.exp(value) for value in children.values()) or 1e-300)
+        for node, children in nodes.items()
+    }
+    logprobs = [
+        sum(
+            nodes[node][token] - totals[node]
+            for position, token in enumerate(tokens)
+            if (node := tuple(tokens[:position])) in nodes
+        )
+        for tokens in answers
+    ]
+    first = min(nodes, key=len)
+    return [*logprobs, math.exp(totals[first])]
+
+
+def _dtype(wanted: str) -> str:
+    """`auto` is float32 on a CPU without bfloat16 arithmetic, where vLLM would fall back to a far slower path."""
+    if wanted != "auto" or torch.cuda.is_available():
+        return wanted
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"

@@ -1,0 +1,1 @@
+"""The student classifier: losses, fine-tuning, answers and scores."""

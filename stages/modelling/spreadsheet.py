@@ -1,0 +1,15 @@
+"""Make a table safe to open in a spreadsheet program."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy whose text cells never start a formula: an apostrophe precedes a leading = + - @ TAB CR.
+
+    Reviews come from strangers; opened in Excel, `=HYPERLINK(…)` would run (OWASP, "CSV Injection").
+    """
+    return frame.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell)

@@ -1,0 +1,68 @@
+"""The student: a pretrained encoder with a fresh classification head over the categories."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from stages.common.config import Train, require
+from stages.common.errors import ModelError
+
+
+def build_student(
+    folder: Path, label_names: Sequence[str], train: Train
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load encoder and tokenizer from a Hugging Face folder and put a head over `label_names` on top.
+
+    The head starts from torch's global random state: seed it before, to get the same student again.
+
+    Raises:
+        ModelError: `folder` holds no model.
+        ConfigError: `train.layers` or `train.max_tokens` exceeds what the model has.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} holds no model (no config.json); run `dvc repro models`")
+    quiet_transformers()
+    config = AutoConfig.from_pretrained(folder)
+    if train.layers is not None:
+        available = config.num_hidden_layers
+        require(1 <= train.layers <= available, f"train.layers={train.layers}, but {folder} has {available} layers")
+        config.num_hidden_layers = train.layers
+    config.num_labels = len(label_names)
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {name: index for index, name in enumerate(label_names)}
+    config.problem_type = "single_label_classification"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    longest = min(tokenizer.model_max_length, config.max_position_embeddings)
+    require(train.max_tokens <= longest, f"train.max_tokens={train.max_tokens}, but {folder} takes {longest} at most")
+    # Saved with the student, so that whoever loads it truncates as training did.
+    tokenizer.model_max_length = train.max_tokens
+    # Weights stored in half precision would otherwise be trained in half precision.
+    model = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype=torch.float32)
+    if train.frozen_embeddings:
+        model.get_input_embeddings().requires_grad_(False)
+    return model, tokenizer
+
+
+def head_parameters(model: PreTrainedModel) -> set[str]:
+    """Names of the parameters that start untrained: the classifier and, in BERT, the pooler."""
+    body = f"{model.base_model_prefix}."
+    return {name for name, _ in model.named_parameters() if not name.startswith(body) or ".pooler." in name}
+
+
+def quiet_transformers() -> None:
+    """Keep transformers from announcing a head it had to create, and from drawing bars where nobody watches."""
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    if not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,40 @@
+"""Stage `models`: fetch the weights of one role and leave them as `data/models/<role>`.
+
+Usage: python -m stages.models <role>
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+from transformers.utils.logging import disable_progress_bar
+
+from stages.common.config import load
+from stages.common.errors import ConfigError, run_stage
+from stages.common.schema import MODELS
+from stages.weights.resolve import resolve
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Resolve `params.models[role]` into `data/models/<role>`."""
+    parser = argparse.ArgumentParser(prog="python -m stages.models", description="Fetch the weights of one role.")
+    parser.add_argument("role", help="a key under `models` in params.yaml, such as teacher or student")
+    role = parser.parse_args().role
+    models = load().models
+    if role not in models:
+        raise ConfigError(f"models.{role} is not in params.yaml; the roles there are {', '.join(sorted(models))}")
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+        disable_progress_bar()  # type: ignore[no-untyped-call]
+    provenance = resolve(models[role], MODELS / role)
+    for name, digest in provenance["sha256"].items():
+        logger.info("%s/%s: SHA-256 %s", MODELS / role, name, digest)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,129 @@
+"""Assemble the training set: real labelled rows, synthetic rows of rare classes, and a check that nothing leaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+
+from stages.common.config import Model
+from stages.common.errors import DataError
+from stages.common.schema import SPLITS, letters
+
+COLUMNS = ("id", "text", "label", "soft_labels", "weight", "provenance", "seed_ids", "attributes")
+
+
+def real_rows(labelled: pd.DataFrame) -> pd.DataFrame:
+    """Real rows with the teacher's label and distribution, in the columns of the dataset plus `split`."""
+    return pd.DataFrame(
+        {
+            "id": labelled["id"],
+            "text": labelled["text"],
+            "label": labelled["label"],
+            "soft_labels": [np.asarray(row, dtype=float).tolist() for row in labelled["probabilities"]],
+            "weight": 1.0,
+            "provenance": "real",
+            "seed_ids": [[] for _ in range(len(labelled))],
+            "attributes": "{}",
+            "split": labelled["split"],
+        }
+    )
+
+
+def synthetic_rows(accepted: pd.DataFrame) -> pd.DataFrame:
+    """Synthetic rows for the train split; their soft labels are the teacher's distribution at the relabelling."""
+    accepted = accepted.reset_index(drop=True)
+    rows = real_rows(accepted.assign(split="train"))
+    kept = ["provenance", "seed_ids", "attributes"]
+    return pd.concat([rows.drop(columns=kept), accepted[kept]], axis=1)[list(rows.columns)]
+
+
+def check_leaks(rows: pd.DataFrame, gold: pd.DataFrame) -> None:
+    """Fail if a text stands in two splits or in the gold file, compared by letters and digits alone.
+
+    Raises:
+        DataError: naming the first offending text.
+    """
+    keys = rows["text"].map(letters)
+    splits = rows.assign(key=keys).groupby("key")["split"].nunique()
+    twice = splits[splits > 1]
+    if len(twice):
+        text = rows.loc[keys == twice.index[0], "text"].iloc[0]
+        raise DataError(f"leak: {len(twice)} texts stand in more than one split, first {text[:80]!r}")
+    shared = rows[keys.isin(set(gold["text"].map(letters)))]
+    if len(shared):
+        raise DataError(f"leak: {len(shared)} rows stand in the gold file too, first {shared['text'].iloc[0][:80]!r}")
+
+
+def build(rows: pd.DataFrame, labels: list[str]) -> DatasetDict:
+    """Split `rows` into a `DatasetDict` with train, validation and test; `label` becomes a `ClassLabel`."""
+    features = Features(
+        {
+            "id": Value("string"),
+            "text": Value("string"),
+            "label": ClassLabel(names=labels),
+            "soft_labels": List(Value("float32")),
+            "weight": Value("float32"),
+            "provenance": Value("string"),
+            "seed_ids": List(Value("string")),
+            "attributes": Value("string"),
+        }
+    )
+    numbered = rows.assign(label=rows["label"].map({name: number for number, name in enumerate(labels)}))
+    parts = {split: numbered.loc[numbered["split"] == split, list(COLUMNS)] for split in SPLITS}
+    return DatasetDict(
+        {split: Dataset.from_dict(part.to_dict("list"), features=features) for split, part in parts.items()}
+    )
+
+
+def counts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Train rows by provenance and label."""
+    train = rows[rows["split"] == "train"]
+    return {
+        str(name): {str(label): int(count) for label, count in part["label"].value_counts().items()}
+        for name, part in train.groupby("provenance", sort=False)
+    }
+
+
+def card(rows: pd.DataFrame, labels: list[str], models: Mapping[str, Model]) -> str:
+    """A dataset card in Markdown, from the rows themselves."""
+    table = rows[rows["split"] == "train"].pivot_table(
+        index="label", columns="provenance", values="id", aggfunc="count", fill_value=0
+    )
+    table = table.reindex(
+        index=labels, columns=[p for p in ("real", "base", "paraphrase", "style") if p in table], fill_value=0
+    )
+    lines = ["| category | " + " | ".join(table.columns) + " |", "|---|" + "---:|" * len(table.columns)]
+    lines += [
+        "| " + " | ".join([label, *map(str, row)]) + " |" for label, row in zip(labels, table.to_numpy(), strict=True)
+    ]
+    splits = ", ".join(f"{split} {count}" for split, count in rows["split"].value_counts().items())
+    makers = "; ".join(f"{role}: {model.name} ({model.license})" for role, model in models.items())
+    front = {"language": ["ru"], "task_categories": ["text-classification"], "pretty_name": "Razmetka training set"}
+    return "\n".join(
+        [
+            "---",
+            *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items()),
+            "---",
+            "# Training set",
+            "",
+            f"Rows: {splits}. No label here was given by a person: real rows carry the teacher's label, synthetic rows",
+            "the category they were written for, confirmed by the teacher. Only train has synthetic rows.",
+            "",
+            f"Made by {makers}.",
+            "",
+            "## Train rows by provenance",
+            "",
+            *lines,
+            "",
+            "## Columns",
+            "",
+            "`label` hard label; `soft_labels` the teacher's distribution in the order of the class names;",
+            "`weight` sample weight; `provenance` real, base, paraphrase or style; `seed_ids` the rows that the",
+            "generator was shown; `attributes` what it was asked for (JSON).",
+            "",
+        ]
+    )

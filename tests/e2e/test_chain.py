@@ -1,0 +1,151 @@
+"""The real chain, small: real weights, real vLLM, real fine-tuning, real DVC, on a handful of reviews."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages.common.io import cache_folder
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.e2e
+WHEELS = cache_folder() / "wheels"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of this checkout with the smoke configuration, after `dvc repro`."""
+    target = tmp_path_factory.mktemp("chain") / "checkout"
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for name in tracked:
+        if (ROOT / name).is_file() and name not in ("dvc.lock", "params.yaml") and not name.startswith("metrics/"):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
+    run(target, "-m", "stages.compose", "experiment=smoke")
+    run(target, "-m", "dvc", "repro")
+    return target
+
+
+def environment(checkout: Path, cache: str = "cache") -> dict[str, str]:
+    """A cache of answers of its own; the downloaded wheels alone are shared with the user's cache."""
+    folder = checkout.parent / cache
+    folder.mkdir(exist_ok=True)
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    if not (folder / "wheels").exists():
+        (folder / "wheels").symlink_to(WHEELS)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"RAZMETKA_CACHE": str(folder), "PATH": path}
+
+
+def run(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=checkout, env=environment(checkout), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def answers(path: Path) -> int:
+    try:
+        with sqlite3.connect(path) as database:
+            return database.execute("SELECT COUNT(*) FROM responses").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def metric(checkout: Path, name: str) -> dict:
+    return json.loads((checkout / "metrics" / f"{name}.json").read_text())
+
+
+def test_metrics_are_there(checkout):
+    ingest = metric(checkout, "ingest")
+    assert ingest["rows_in"] == ingest["rows_out"] + ingest["quarantined"] + ingest["duplicates"] == 60
+    assert metric(checkout, "label")["label_coverage"] > 0.9
+    scores = metric(checkout, "evaluate")["sample_gold"]
+    for who in ("teacher", "real"):
+        assert 0 <= scores[who]["all"]["weighted_f1"] <= 1
+        assert scores[who]["all"]["rows"] == 18
+    benchmark = metric(checkout, "benchmark")
+    assert benchmark["within_limit"]
+    assert benchmark["single"]["p95_ms"] >= benchmark["single"]["p50_ms"] > 0
+
+
+def test_every_label_is_one_of_the_nine_with_its_distribution(checkout, labels):
+    labelled = pd.read_parquet(checkout / "data/label/labels.parquet")
+    assert set(labelled["label"]) <= set(labels)
+    for row in labelled.itertuples():
+        assert len(row.probabilities) == 9
+        assert sum(row.probabilities) == pytest.approx(1, abs=1e-6)
+        assert row.confidence == pytest.approx(max(row.probabilities))
+
+
+def test_student_answers_in_russian_through_a_pipeline(checkout, labels):
+    from transformers import pipeline
+
+    answer = pipeline("text-classification", str(checkout / "data/students/real"))("платье село отлично")[0]
+    assert answer["label"] in labels
+
+
+def test_predict_from_a_file_and_from_standard_input(checkout):
+    (checkout / "new.csv").write_text("text,stars\nкофта маломерит,2\n=SUM(A1),1\n")
+    run(checkout, "-m", "stages.predict", "--input", "new.csv", "--output", "out.csv")
+    out = pd.read_csv(checkout / "out.csv")
+    assert {"text", "stars", "category", "confidence"} <= set(out.columns)
+    assert len(out) == 2
+    single = subprocess.run(
+        [sys.executable, "-m", "stages.predict"], cwd=checkout, env=environment(checkout), input="кофта маломерит",
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert single.stdout.split("\t")[0] == out["category"][0]
+
+
+def test_nothing_runs_again_and_a_new_loss_reruns_only_what_follows_it(checkout):
+    assert "Running stage" not in run(checkout, "-m", "dvc", "repro")
+    run(checkout, "-m", "stages.compose", "experiment=smoke", "train/loss=focal")
+    planned = run(checkout, "-m", "dvc", "repro", "--dry")
+    rerun = {line.split("'")[1] for line in planned.splitlines() if line.startswith("Running stage")}
+    run(checkout, "-m", "stages.compose", "experiment=smoke")
+    assert rerun
+    assert all(name.startswith(("train@", "evaluate", "benchmark")) for name in rerun), rerun
+
+
+def test_labelling_goes_on_after_kill_9(checkout):
+    expected = pd.read_parquet(checkout / "data/label/labels.parquet")
+    again = environment(checkout, "killed")
+    store = checkout.parent / "killed" / "responses.sqlite"
+    command = [sys.executable, "-m", "stages.label"]
+    process = subprocess.Popen(command, cwd=checkout, env=again, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and answers(store) < 10:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = answers(store)
+    assert 10 <= before < len(expected), before
+    shutil.copytree(checkout / "data/label", checkout.parent / "label-before")
+    shutil.rmtree(checkout / "data/label")
+    subprocess.run(command, cwd=checkout, env=again, check=True, capture_output=True)
+    labelled = pd.read_parquet(checkout / "data/label/labels.parquet")
+    assert labelled[["id", "label"]].equals(expected[["id", "label"]])
+    # As many answers as an uninterrupted run stored: none was lost and none was asked for in another form.
+    assert answers(store) == answers(checkout.parent / "cache" / "responses.sqlite") - written(checkout)
+
+
+def written(checkout: Path) -> int:
+    """Answers that the uninterrupted run stored for generation, which the killed run never asked for."""
+    return 0

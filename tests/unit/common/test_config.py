@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from stages.common.config import load
+from stages.common.errors import ConfigError
+from stages.compose import compose
+from tests.conftest import ROOT
+
+OPTIONS = [
+    f"{path.relative_to(ROOT / 'conf').parent.as_posix()}={path.stem}"
+    for path in sorted((ROOT / "conf").rglob("*.yaml"))
+    if path.parent != ROOT / "conf" and "catalogue" not in path.parts
+]
+
+
+def test_params_are_what_conf_composes(tmp_path):
+    compose(tmp_path / "params.yaml", [], ROOT / "conf")
+    assert (tmp_path / "params.yaml").read_text() == (ROOT / "params.yaml").read_text(), "run `make params`"
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_loads(option, tmp_path):
+    compose(tmp_path / "params.yaml", [option], ROOT / "conf")
+
+
+def changed(tmp_path: Path, key: str, value: object) -> Path:
+    given = OmegaConf.load(ROOT / "params.yaml")
+    OmegaConf.update(given, key, value, force_add=True)
+    OmegaConf.save(given, tmp_path / "params.yaml")
+    return tmp_path / "params.yaml"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.epohs", 3, "epohs"),
+        ("train.epochs", "many", "train.epochs"),
+        ("train.loss", "focal", "train/loss=focal"),
+        ("prompt", "fewshot", "prompt=fewshot"),
+        ("label.explanations", "some", "all, low_confidence, none"),
+        ("data.validation_share", 1.5, "data.validation_share=1.5"),
+        ("labels.names", ["обувь", "обувь"], "обувь"),
+        ("surprise", 1, "surprise"),
+    ],
+)
+def test_faults_are_refused_by_name(key, value, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        load(changed(tmp_path, key, value))
+
+
+def test_missing_file_and_missing_key(tmp_path):
+    with pytest.raises(ConfigError, match="make params"):
+        load(tmp_path / "params.yaml")
+    given = OmegaConf.load(ROOT / "params.yaml")
+    del given.seed
+    OmegaConf.save(given, tmp_path / "params.yaml")
+    with pytest.raises(ConfigError, match="lacks seed"):
+        load(tmp_path / "params.yaml")
+
+
+def test_unknown_option_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="nosuch"):
+        compose(tmp_path / "params.yaml", ["prompt=nosuch"], ROOT / "conf")
+    assert not (tmp_path / "params.yaml").exists()

@@ -1,0 +1,97 @@
+"""The teacher's flow with a scripted backend: distributions, explanations, retries, quarantine, cache."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.common.errors import BackendError, ConfigError
+from stages.labelling.prompting import load_template, render_prompt
+from stages.labelling.teacher import Teacher
+from stages.llm.cache import CachedModel
+from stages.llm.scripted_backend import ScriptedBackend
+from tests.conftest import ROOT
+
+FRAME = pd.DataFrame({"text": ["обувь натёрла", "посуда разбилась", "ждал месяц, нет посылки"]})
+
+
+class Moody(ScriptedBackend):
+    """Gives an explanation without letters unless it is asked with seed 1."""
+
+    def complete(self, prompts, samplings) -> Iterator[tuple[int, str]]:
+        for index, sampling in enumerate(samplings):
+            yield index, " понятно из слов" if sampling.seed == 1 else " ..."
+
+
+@pytest.fixture
+def teacher(params, labels, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    backend = ScriptedBackend(Path(), params.vllm)
+    return Teacher(CachedModel(backend), labels, params.prompt, replace(params.label, explanations="none"))
+
+
+def test_labels_with_a_full_distribution(teacher):
+    labelled, _ = teacher.label_reviews(FRAME)
+    assert labelled["label"].to_list() == ["обувь", "посуда", "нет товара"]
+    assert np.stack(labelled["probabilities"]).sum(axis=1) == pytest.approx(1)
+    assert labelled["confidence"].to_list() == pytest.approx([0.9] * 3)
+    assert (labelled["failure"] == "").all()
+
+
+def test_nothing_is_asked_twice(teacher):
+    teacher.label_reviews(FRAME)
+    first = teacher.model.asked
+    again, _ = teacher.label_reviews(pd.concat([FRAME, FRAME.head(1)], ignore_index=True))
+    assert first == 3
+    assert teacher.model.asked == first
+    assert len(again) == 4
+
+
+@pytest.mark.parametrize(("policy", "explained"), [("all", 3), ("low_confidence", 3), ("none", 0)])
+def test_explanation_policies(teacher, policy, explained):
+    label = replace(teacher.label, explanations=policy, low_confidence=0.95)
+    labelled, _ = replace(teacher, label=label, model=CachedModel(Moody(Path(), None))).label_reviews(FRAME)
+    assert (labelled["explanation"] != "").sum() == explained
+    if explained:
+        assert labelled["raw"][0] == "КАТЕГОРИЯ: обувь\nПОЯСНЕНИЕ: понятно из слов"
+
+
+def test_what_cannot_be_parsed_is_quarantined_after_the_retries(teacher):
+    label = replace(teacher.label, explanations="all", retries=0)
+    labelled, _ = replace(teacher, label=label, model=CachedModel(Moody(Path(), None))).label_reviews(FRAME)
+    assert labelled["failure"].to_list() == ["empty explanation"] * 3
+    assert labelled["label"].to_list() == [""] * 3
+
+
+def test_a_backend_whose_probabilities_do_not_sum_to_one_is_refused(teacher):
+    class Broken(ScriptedBackend):
+        def choose(self, prompts, answers):
+            yield from ((index, [-1.0] * len(answers) + [1.0]) for index in range(len(prompts)))
+
+    with pytest.raises(BackendError, match="do not sum to 1"):
+        replace(teacher, model=CachedModel(Broken(Path(), None))).label_reviews(FRAME)
+
+
+def test_templates(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_template(str(tmp_path / "no.jinja"))
+    (tmp_path / "a.jinja").write_text("{{ labels }}")
+    with pytest.raises(ConfigError, match="never uses"):
+        load_template(str(tmp_path / "a.jinja"))
+    (tmp_path / "a.jinja").write_text("{{ review")
+    with pytest.raises(ConfigError, match="line 1"):
+        load_template(str(tmp_path / "a.jinja"))
+    (tmp_path / "a.jinja").write_text("{{ review }} {{ lables }}")
+    with pytest.raises(ConfigError, match="lables"):
+        render_prompt(load_template(str(tmp_path / "a.jinja")), [], "да")
+
+
+def test_a_review_is_data_not_template(params, labels):
+    template = load_template(str(ROOT / params.prompt.template))
+    rendered = render_prompt(template, labels, "{{ labels }} {% if %}")
+    assert rendered.endswith("{{ labels }} {% if %}")
+    for label in labels:
+        assert f"- {label}" in rendered

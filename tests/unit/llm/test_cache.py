@@ -1,0 +1,68 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stages.llm.backend import Sampling, open_backend
+from stages.llm.cache import CachedModel, ResponseCache
+from stages.llm.scripted_backend import ScriptedBackend
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from stages.llm.cache import CachedModel
+from stages.llm.scripted_backend import ScriptedBackend
+model = CachedModel(ScriptedBackend(Path(), None))
+print(model.choose([f"{n} обувь" for n in range(60)], ["обувь", "нет"], "x")[0][0], model.asked)
+"""
+
+
+def test_answers_survive_kill_9(tmp_path):
+    environment = os.environ | {"RAZMETKA_CACHE": str(tmp_path), "RAZMETKA_SCRIPTED_DELAY": "0.05"}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment)
+    path = tmp_path / "responses.sqlite"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and stored(path) < 5:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = stored(path)
+    assert 5 <= before < 60
+    again = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
+    assert int(again.stdout.split()[1]) == 60 - before
+    assert stored(path) == 60
+
+
+def stored(path: Path) -> int:
+    try:
+        with sqlite3.connect(path) as database:
+            return database.execute("SELECT COUNT(*) FROM responses").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_key_covers_what_changes_an_answer(tmp_path):
+    backend = ScriptedBackend(Path(), None)
+    model = CachedModel(backend, ResponseCache(tmp_path / "a.sqlite"))
+    model.complete(["a"], [Sampling(5)], "x")
+    model.complete(["a"], [Sampling(5)], "x")
+    assert model.asked == 1
+    model.complete(["a"], [Sampling(5, seed=1)], "x")
+    model.choose(["a"], ["b", "c"], "x")
+    model.choose(["a"], ["b", "d"], "x")
+    backend.identity = "another model"
+    model.choose(["a"], ["b", "d"], "x")
+    assert model.asked == 5
+    assert len(model.cache) == 5
+
+
+def test_unknown_backend_is_named():
+    from stages.common.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="'gpt' is not a backend; choose one of vllm, scripted"):
+        open_backend("gpt", Path(), None)

@@ -1,0 +1,216 @@
+"""Fine-tuning of tiny random students from end to end, and what an interruption may not change."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import DatasetDict
+from transformers import (
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    pipeline,
+    set_seed,
+)
+
+from stages.common.config import Train
+from stages.common.errors import ConfigError, DataError, ModelError
+from stages.modelling.checkpoints import last_complete, run_folder
+from stages.modelling.curves import LiveCurves
+from stages.modelling.losses import StudentLoss
+from stages.modelling.predict import predict_probabilities
+from stages.modelling.rows import encode, label_counts, load_splits, variant_rows
+from stages.modelling.student import build_student, head_parameters
+from stages.modelling.trainer import FineTuning, StudentTrainer, fine_tune
+
+
+class Interruption(TrainerCallback):
+    """Fails after a step, as a killed run does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def run(
+    encoder: Path, splits: DatasetDict, settings: Train, place: Path, *callbacks: TrainerCallback
+) -> tuple[PreTrainedModel, FineTuning]:
+    set_seed(7)
+    model, tokenizer = build_student(encoder, splits["train"].features["label"].names, settings)
+    result = fine_tune(
+        model,
+        tokenizer,
+        splits["train"],
+        splits["validation"],
+        settings,
+        seed=7,
+        checkpoints=place / "checkpoints",
+        callbacks=[LiveCurves(place / "curves"), *callbacks],
+    )
+    model.save_pretrained(place / "student")
+    tokenizer.save_pretrained(place / "student")
+    return model, result
+
+
+@pytest.mark.parametrize("name", ["bert", "xlm-roberta"])
+def test_a_student_learns_and_loads_in_a_pipeline(
+    name: str,
+    encoders: dict[str, Path],
+    splits: DatasetDict,
+    reviews: dict[str, list[str]],
+    train_settings: Train,
+    tmp_path: Path,
+) -> None:
+    settings = dataclasses.replace(train_settings, epochs=12, gradient_checkpointing=True)
+    _, result = run(encoders[name], splits, settings, tmp_path)
+    assert result.macro_f1 > 0.8
+    classify = pipeline("text-classification", str(tmp_path / "student"), device="cpu")
+    texts = [texts[0] for texts in reviews.values()]
+    assert [answer["label"] for answer in classify(texts)] == list(reviews)
+    assert classify.model.config.label2id == {label: index for index, label in enumerate(reviews)}
+    probabilities = predict_probabilities(tmp_path / "student", texts, 2, list(reviews))
+    assert [answer["score"] for answer in classify(texts)] == pytest.approx(probabilities.max(axis=1), abs=1e-5)
+    assert not list((tmp_path / "student").glob("*.bin"))
+    assert {path.name for path in (tmp_path / "curves").iterdir()} == {"metrics.json", "plots"}
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(
+    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path
+) -> None:
+    straight, expected = run(encoders["bert"], splits, train_settings, tmp_path / "straight")
+    broken = tmp_path / "broken"
+    with pytest.raises(KeyboardInterrupt):
+        run(encoders["bert"], splits, train_settings, broken, Interruption(step=24))
+    # The kill may also come while a checkpoint is being written.
+    (broken / "checkpoints" / "checkpoint-999").mkdir()
+    resumed, result = run(encoders["bert"], splits, train_settings, broken)
+    assert result.resumed_from_epoch == 2
+    assert (result.best_epoch, result.macro_f1) == (expected.best_epoch, expected.macro_f1)
+    for name, weights in straight.state_dict().items():
+        assert torch.equal(weights, resumed.state_dict()[name]), name
+    curves = "curves/plots/metrics/train/loss.tsv"
+    assert (broken / curves).read_text() == (tmp_path / "straight" / curves).read_text()
+
+
+def test_curves_need_no_commit_and_leave_git_alone(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").touch()
+    state, control = TrainerState(log_history=[{"loss": 2.0, "step": 1}]), TrainerControl()
+    curves = LiveCurves(tmp_path / "curves")
+    curves.on_train_begin(TrainingArguments(str(tmp_path)), state, control)
+    state.global_step = 2
+    curves.on_log(TrainingArguments(str(tmp_path)), state, control, logs={"loss": 1.0, "grad_norm": 5.0})
+    points = (tmp_path / "curves/plots/metrics/train/loss.tsv").read_text().split()
+    assert points == ["step", "loss", "1", "2.0", "2", "1.0"]
+    assert {path.name for path in tmp_path.iterdir()} == {".git", ".dvc", "curves"}
+    assert not (tmp_path / ".git/index").exists()
+
+
+def test_a_run_killed_after_its_last_epoch_only_finishes(
+    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path
+) -> None:
+    first, expected = run(encoders["bert"], splits, train_settings, tmp_path)
+    again, result = run(encoders["bert"], splits, train_settings, tmp_path, Interruption(step=1))
+    assert (result.best_epoch, result.macro_f1) == (expected.best_epoch, expected.macro_f1)
+    assert all(torch.equal(weights, again.state_dict()[name]) for name, weights in first.state_dict().items())
+
+
+def test_only_equal_runs_share_checkpoints(encoders: dict[str, Path], splits: DatasetDict) -> None:
+    weights, rows = encoders["bert"], splits["train"]
+    folder = run_folder({"seed": 1}, weights, rows)
+    assert folder == run_folder({"seed": 1}, weights, rows)
+    others = [
+        run_folder({"seed": 2}, weights, rows),
+        run_folder({"seed": 1}, encoders["xlm-roberta"], rows),
+        run_folder({"seed": 1}, weights, rows.select(range(5))),
+    ]
+    assert folder not in others
+    assert last_complete(folder) is None
+
+
+def test_head_learns_faster_and_norms_and_biases_do_not_decay(
+    encoders: dict[str, Path], label_names: list[str], train_settings: Train, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(train_settings, frozen_embeddings=True, layers=1)
+    model, _ = build_student(encoders["bert"], label_names, settings)
+    assert model.config.num_hidden_layers == 1
+    assert head_parameters(model) == {
+        "bert.pooler.dense.weight",
+        "bert.pooler.dense.bias",
+        "classifier.weight",
+        "classifier.bias",
+    }
+    trainer = StudentTrainer(
+        loss=StudentLoss(settings.loss, 0.0, [1, 1, 1], label_names),
+        head_learning_rate=0.01,
+        model=model,
+        args=TrainingArguments(str(tmp_path), learning_rate=0.005, weight_decay=0.1, report_to="none"),
+    )
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    seen = set()
+    for group in trainer.create_optimizer().param_groups:
+        for parameter in group["params"]:
+            name = names[id(parameter)]
+            seen.add(name)
+            assert group["lr"] == (0.01 if name in head_parameters(model) else 0.005), name
+            assert (group["weight_decay"] == 0) == ("bias" in name or "LayerNorm" in name), name
+    assert set(names.values()) - seen == {"bert.embeddings.word_embeddings.weight"}
+
+
+def test_variants_are_cumulative(splits: DatasetDict) -> None:
+    sizes = {
+        variant: len(variant_rows(splits["train"], variant)) for variant in ("real", "base", "paraphrase", "style")
+    }
+    assert sizes == {"real": 36, "base": 37, "paraphrase": 37, "style": 38}
+    assert label_counts(variant_rows(splits["train"], "style")) == [14, 12, 12]
+
+
+def test_confidence_weighting_multiplies_the_row_weight(
+    encoders: dict[str, Path], label_names: list[str], splits: DatasetDict, train_settings: Train
+) -> None:
+    _, tokenizer = build_student(encoders["bert"], label_names, train_settings)
+    encoded = encode(splits["validation"], tokenizer, max_tokens=8, confidence_weighting=True)
+    assert encoded["weights"][:] == pytest.approx([0.8] * len(encoded))
+    assert max(map(len, encoded["input_ids"])) <= 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"layers": 3}, "layers=3.*2 layers"), ({"max_tokens": 99}, "16 at most")]
+)
+def test_settings_beyond_the_model_are_named(
+    encoders: dict[str, Path], label_names: list[str], train_settings: Train, change: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_student(encoders["bert"], label_names, dataclasses.replace(train_settings, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card is here")
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_needs_a_graphics_card(
+    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path, precision: str
+) -> None:
+    with pytest.raises(ConfigError, match="needs a graphics card"):
+        run(encoders["bert"], splits, dataclasses.replace(train_settings, precision=precision), tmp_path)
+
+
+def test_missing_inputs_are_named(
+    tmp_path: Path, label_names: list[str], splits: DatasetDict, train_settings: Train
+) -> None:
+    with pytest.raises(ModelError, match="dvc repro models"):
+        build_student(tmp_path, label_names, train_settings)
+    with pytest.raises(DataError, match="dvc repro dataset"):
+        load_splits(tmp_path, label_names)
+    splits.save_to_disk(str(tmp_path / "dataset"))
+    with pytest.raises(DataError, match="not those of labels"):
+        load_splits(tmp_path / "dataset", label_names[::-1])

@@ -1,0 +1,218 @@
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.common.config import Filters
+from stages.common.errors import ConfigError
+from stages.synthesis.filters import (
+    REASONS,
+    Known,
+    apply_filters,
+    assistant_talk,
+    copied,
+    count_reasons,
+    duplicate,
+    length,
+    near_duplicate,
+    relabelled,
+    repetition,
+    script,
+)
+
+LIMITS = {"min_chars": 10, "max_chars": 80, "min_cyrillic_share": 0.8, "max_copied_words": 4, "max_similarity": 0.9}
+FILTERS = Filters(**LIMITS, relabel_policy="relabel", relabel_confidence=0.6)
+
+
+def directions(*degrees: float) -> np.ndarray:
+    """Unit rows of two dimensions at these angles."""
+    radians = np.deg2rad(np.array(degrees, dtype=np.float32))
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "fails"),
+    [
+        ("Чайник Bosch греет быстро, крышка плотная, управлять по Wi-Fi не нужно 😊", False),
+        ("Ёмкость 5 л — хватает на семью", False),
+        ("Great kettle, boils fast", True),
+        ("Хороший чайник, 质量很好", True),
+        ("Хороший чайник, καλό", True),
+        ("Хороший чайн\ufffd", True),
+        ("👍👍👍 5+", True),
+        ("", True),
+    ],
+)
+def test_script(text: str, fails: bool) -> None:
+    assert script([text], 0.8).tolist() == [fails]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Конечно, ожидала большего, но за эти деньги нормально",
+        "К сожалению, не могу носить эти туфли: жмут",
+        "Вот уже месяц пользуюсь, всё работает",
+        "Товар пришёл быстро, отзывы не обманули",
+        "Размер 38-39, цена/качество = супер ;)",
+        "Первый раз заказываю, второй возьму тоже",
+    ],
+)
+def test_reviews_are_not_assistant_talk(text: str) -> None:
+    assert not assistant_talk([text]).any()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Конечно, вот отзыв на чайник",
+        "Вот несколько вариантов отзывов",
+        "Как языковая модель, я не пользуюсь обувью",
+        "Извините, но я не могу помочь с этой просьбой",
+        "Хорошие туфли. Отзыв: удобные",
+        "Товар: чайник",
+        "Чайник хороший. О чём: цена",
+        "КАТЕГОРИЯ: обувь",
+        "Хорошие туфли<|im_end|>",
+        "**Плюсы** лёгкие",
+        "# Отличный чайник",
+        "Отличный чайник ```",
+        "Купила [название товара] в подарок",
+        "Смотрите на https://example.com",
+        "<p>Хорошие туфли</p>",
+        "print('Хорошие туфли')",
+        "if (x == 1) { чайник }",
+    ],
+)
+def test_assistant_talk(text: str) -> None:
+    assert assistant_talk([text]).all()
+
+
+def test_length_counts_characters_without_outer_space() -> None:
+    assert length(["а" * 9, "а" * 10, "а" * 80, "а" * 81, "  " + "а" * 9 + "  "], 10, 80).tolist() == [
+        True, False, False, True, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "fails"),
+    [
+        ("Очень, очень, очень довольна покупкой!!!!!!!!!!!!", False),
+        ("Не жмут, не трут, не скользят, не промокают", False),
+        ("Хорошие туфли. Туфли мягкие, туфли лёгкие, рекомендую всем", False),
+        ("Класс", False),
+        ("да да да да", True),
+        ("Туфли хорошие, мягкие туфли, лёгкие туфли, новые туфли", True),
+        ("хорошо и дёшево, хорошо и дёшево, хорошо и дёшево", True),
+        ("Ткань приятная к телу. Ткань приятная к телу.", True),
+        ("Чайник супеееееееееер", True),
+    ],
+)
+def test_repetition(text: str, fails: bool) -> None:
+    assert repetition([text]).tolist() == [fails]
+
+
+def test_duplicates_ignore_case_punctuation_and_yo() -> None:
+    texts = ["Всё ПОДОШЛО!", "Чайник греет", "чайник, греет...", "Чайник шумит"]
+    assert duplicate(texts, ["все подошло"]).tolist() == [True, False, True, False]
+
+
+def test_copied_fails_only_beyond_the_allowed_run() -> None:
+    original = ["Туфли пришли быстро, размер подошёл, каблук удобный"]
+    four_words = "Мои туфли пришли быстро, размер большой"
+    five_words = "Мои туфли пришли быстро: размер подошел"
+    assert copied([four_words, five_words, "Туфли"], original, max_copied_words=4).tolist() == [False, True, False]
+
+
+def test_near_duplicates_of_known_rows_and_of_earlier_ones() -> None:
+    # cos 10° = 0.985, cos 30° = 0.866. The third row is near the second, which itself fails and so does not count.
+    rows = directions(90, 10, 20, 95, 150)
+    assert near_duplicate(rows, directions(0), 0.98).tolist() == [False, True, False, True, False]
+    assert near_duplicate(rows, directions(), 0.98).tolist() == [False, False, True, True, False]
+
+
+def test_the_first_failing_filter_gives_the_reason() -> None:
+    texts = {
+        "Чайник греет быстро и тихо": "",
+        "Nice kettle, boils fast": "script",
+        "Отзыв: чайник греет": "assistant_talk",
+        "Чайник": "length",
+        "Чайник чайник чайник чайник": "repetition",
+        "чайник греет, быстро и тихо": "duplicate",
+        "Купила туфли на низком каблуке для мамы": "copied",
+        "Туфли ТЯЖЁЛЫЕ, жмут": "duplicate",
+        "Сапоги промокают в первый же дождь": "near_duplicate",
+        "Утюг лёгкий, шнур длинный": "",
+    }
+    known = Known(["Взяла туфли на низком каблуке для мамы"], ["Туфли тяжёлые: жмут"], directions(0, 20))
+    candidates = pd.DataFrame({"text": list(texts)}, index=range(5, 15))
+    embeddings = directions(90, 90, 90, 90, 90, 90, 90, 90, 21, 130)
+    filtered = apply_filters(candidates, embeddings, known, FILTERS)
+    assert dict(zip(filtered["text"], filtered["reason"], strict=True)) == texts
+    counts = count_reasons(filtered["reason"].to_list())
+    assert (counts["accepted"], counts["duplicate"], counts["teacher_disagrees"]) == (2, 2, 0)
+    assert sum(counts.values()) == len(texts)
+    assert list(counts) == ["accepted", *REASONS]
+
+
+def test_a_candidate_that_failed_does_not_stand_in_the_way_of_the_next() -> None:
+    candidates = pd.DataFrame({"text": ["Чайник", "Чайник греет быстро и тихо"]})
+    filtered = apply_filters(candidates, directions(0, 1), Known([], [], directions()), FILTERS)
+    assert filtered["reason"].to_list() == ["length", ""]
+
+
+def test_no_candidates_give_no_rows() -> None:
+    empty = pd.DataFrame({"text": pd.Series(dtype=str)})
+    assert apply_filters(empty, directions(), Known([], [], directions()), FILTERS)["reason"].to_list() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "labels", "reasons"),
+    [
+        ("drop", ["обувь", "обувь", "обувь", "обувь", "обувь"], ["", "D", "D", "D", "length"]),
+        ("relabel", ["обувь", "посуда", "обувь", "обувь", "обувь"], ["", "", "D", "D", "length"]),
+        ("keep", ["обувь", "обувь", "обувь", "обувь", "обувь"], ["", "", "", "", "length"]),
+    ],
+)
+def test_relabelling(policy: str, labels: list[str], reasons: list[str]) -> None:
+    # In turn: agreed; sure of a rare class; unsure of a rare class; sure of a common class; rejected before.
+    candidates = pd.DataFrame({"label": ["обувь"] * 5, "reason": ["", "", "", "", "length"]}, index=[3, 1, 4, 0, 9])
+    teacher, confidence = ["обувь", "посуда", "посуда", "одежда", ""], [0.3, 0.6, 0.59, 0.9, 0.0]
+    filters = Filters(**LIMITS, relabel_policy=policy, relabel_confidence=0.6)
+    result = relabelled(candidates, teacher, confidence, {"обувь", "посуда"}, filters)
+    assert result["label"].to_list() == labels
+    assert result["reason"].str.replace("teacher_disagrees", "D").to_list() == reasons
+    assert result["intended"].to_list() == ["обувь"] * 5
+    assert result["teacher_label"].to_list() == teacher
+
+
+def test_impossible_thresholds_are_refused() -> None:
+    with pytest.raises(ConfigError, match="min_chars exceeds"):
+        Filters(**(LIMITS | {"min_chars": 90}), relabel_policy="drop", relabel_confidence=0.5)
+
+
+FILTERS_OF_TEXTS: list[Callable[[list[str]], np.ndarray]] = [
+    lambda texts: script(texts, 0.8),
+    assistant_talk,
+    lambda texts: length(texts, 10, 80),
+    repetition,
+    lambda texts: duplicate(texts, texts[:1]),
+    lambda texts: copied(texts, texts[:1], 3),
+]
+
+
+@given(st.lists(st.text(), max_size=6))
+def test_any_unicode_gets_an_answer(texts: list[str]) -> None:
+    for texts_fail in FILTERS_OF_TEXTS:
+        failing = texts_fail(texts)
+        assert failing.dtype == bool
+        assert failing.shape == (len(texts),)
+
+
+@given(st.lists(st.sampled_from(["чайник", "греет", "хорошо", "и"]), max_size=60))
+def test_a_loop_of_any_clause_is_found(clause: list[str]) -> None:
+    if 1 <= len(clause) <= 8:
+        assert repetition([" ".join(clause * 4)]).all()

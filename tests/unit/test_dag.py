@@ -1,0 +1,68 @@
+"""DVC does not follow imports: whatever code a stage runs must stand among its deps."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+DAG = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in DAG.items()}
+
+
+def module_file(module: str) -> Path | None:
+    path = ROOT / module.replace(".", "/")
+    candidates = [path.with_suffix(".py"), path / "__init__.py"]
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def imported(file: Path) -> set[Path]:
+    """Files of this project that `file` imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        found |= {path for name in names if name.startswith("stages") and (path := module_file(name))}
+    return found - {ROOT / "stages/__init__.py"}
+
+
+def reached(file: Path) -> set[Path]:
+    seen, open_files = set(), {file}
+    while open_files:
+        seen |= open_files
+        open_files = {found for path in open_files for found in imported(path)} - seen
+    return seen
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_imports_are_deps(name):
+    stage = STAGES[name]
+    module = stage["cmd"].split()[2]
+    deps = [ROOT / dep for dep in stage["deps"] if "$" not in dep]
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in reached(module_file(module))
+        if not any(path == dep or dep in path.parents for dep in deps)
+    ]
+    assert not missing, f"stage {name} runs {missing} but does not list it in deps"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_deps_exist_and_are_used(name):
+    stage = STAGES[name]
+    used = reached(module_file(stage["cmd"].split()[2]))
+    for dep in stage["deps"]:
+        if dep.startswith("stages/"):
+            path = ROOT / dep
+            assert path.exists(), f"{name} depends on {dep}, which is not there"
+            assert any(file == path or path in file.parents for file in used), f"{name} lists {dep} but never runs it"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_says_what_it_does(name):
+    assert len(STAGES[name]["desc"]) > 20

