@@ -32,9 +32,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a mapping as indented UTF-8 JSON."""
+    """Write a mapping as indented JSON.
+
+    Cyrillic is escaped: DVC takes a metrics file whose first bytes are mostly beyond ASCII for a binary one.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="ascii")
 
 
 def read_json(path: Path) -> Any:
