@@ -22,7 +22,7 @@ $(READY): requirements/cpu.txt requirements/dev.txt
 
 repro: $(READY)  ## rebuild everything that is out of date: labels, student, metrics
 	dvc repro
-	@dvc metrics show
+	@python -m stages.headline
 
 params: $(READY)  ## compose params.yaml from conf/ (SET="group=option key=value")
 	python -m stages.compose $(SET)

@@ -32,9 +32,7 @@ class Teacher:
         The category is constrained to the labels and comes before any explanation, so its probability is exact.
         """
         answers = [self.prompt.category_prefix + name for name in self.labels]
-        raw = np.array(self.model.choose(self._render(reviews), answers, description)).reshape(len(reviews), -1)
-        if not len(raw):
-            return np.empty((0, len(self.labels))), np.empty(0)
+        raw = np.array(self.model.choose(self._render(reviews), answers, description)).reshape(-1, len(answers) + 1)
         probabilities, mass = np.exp(raw[:, :-1]), raw[:, -1]
         if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
             worst = float(np.abs(probabilities.sum(axis=1) - 1).max())

@@ -1,0 +1,129 @@
+"""Generation with scripted models: the plan, the budget, the trace of every row, and what an interruption costs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.labelling.teacher import Teacher
+from stages.llm.cache import CachedModel
+from stages.llm.scripted_backend import ScriptedBackend
+from stages.synthesis.filters import Known
+from stages.synthesis.generation import Writer
+from stages.synthesis.requests import (
+    Request,
+    base_requests,
+    choose_exemplars,
+    load_generation_template,
+    read_vocabulary,
+    retelling_requests,
+)
+from tests.conftest import ROOT
+
+WORDS = ["мягкая", "ручка", "скользит", "утром", "кофе", "крепко", "держит", "тепло", "долго", "кот", "хвалит", "яркий"]
+
+
+class Writing(ScriptedBackend):
+    """Writes of the category its prompt ends with; every third text is assistant talk."""
+
+    identity = "writing"
+
+    def complete(self, prompts, samplings) -> Iterator[tuple[int, str]]:
+        for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
+            random = np.random.default_rng([sampling.seed, len(prompt)])
+            text = " ".join(random.permutation(WORDS)[:9])
+            yield index, "Конечно, вот отзыв: " + text if sampling.seed % 3 == 0 else f" {prompt.split()[-1]} {text}"
+
+
+def embed(texts: list[str]) -> np.ndarray:
+    """Unit rows that differ wherever the texts do."""
+    rows = [np.random.default_rng(abs(hash(text)) % 2**32).normal(size=64) for text in texts]
+    vectors = np.array(rows, dtype=np.float32).reshape(len(texts), 64)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def requests(label: str) -> Iterator[Request]:
+    while True:
+        yield Request(label, f"Товар: {label.split()[0]}", ["seed-1"], {"product": label})
+
+
+@pytest.fixture
+def writer(params, labels, monkeypatch) -> Writer:
+    monkeypatch.chdir(ROOT)
+    teacher = Teacher(CachedModel(ScriptedBackend(Path(), params.vllm)), labels, params.prompt, params.label)
+    prior = np.full(len(labels), 1 / len(labels))
+    return Writer(CachedModel(Writing(Path(), params.vllm)), teacher, prior, embed, params.generate, seed=1)
+
+
+KNOWN = Known(originals=[], synthetic=[], embeddings=embed([]))
+
+
+def test_the_plan_is_filled_and_every_row_can_be_traced(writer, params):
+    wanted = {"обувь": 4, "посуда": 2}
+    generation = writer.write("base", params.generate.base, wanted, {label: requests(label) for label in wanted}, KNOWN)
+    accepted = generation.accepted()
+    assert generation.shortfall(wanted) == {}
+    assert accepted["text"].is_unique
+    assert (accepted["label"] == accepted["teacher_label"]).all()
+    for row in accepted.itertuples():
+        assert row.prompt == f"Товар: {row.label}"
+        assert row.seed_ids == ["seed-1"]
+        assert row.attributes == f'{{"product": "{row.label}"}}'
+    assert (generation.candidates["reason"] == "assistant_talk").any()
+    assert len(generation.embeddings) == len(generation.candidates)
+
+
+def test_the_budget_ends_it_and_the_shortfall_is_named(writer, params):
+    # The teacher reads an electronic thing in none of these texts, so all of them are dropped.
+    wanted = {"украшения и аксессуары": 3}
+    never = {"украшения и аксессуары": (Request("украшения и аксессуары", "x", [], {}) for _ in range(10**6))}
+    step = replace(params.generate.base, candidates=2.0)
+    generation = writer.write("base", step, wanted, never, KNOWN)
+    assert len(generation.candidates) == 6
+    assert generation.shortfall(wanted) == wanted
+
+
+def test_an_interrupted_step_asks_nothing_twice(writer, params):
+    wanted = {"обувь": 4}
+    first = writer.write("base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN)
+    again = replace(writer, generator=CachedModel(Writing(Path(), params.vllm)))
+    second = again.write("base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN)
+    assert again.generator.asked == 0
+    assert second.candidates["text"].equals(first.candidates["text"])
+
+
+def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
+    vocabulary = read_vocabulary(ROOT / params.generate.seeds, ROOT / params.generate.attributes, labels)
+    template = load_generation_template(str(ROOT / params.generate.base.template))
+    real = pd.DataFrame({"id": ["r1"], "text": ["туфли жмут"], "label": ["обувь"]})
+    endless = base_requests(template, vocabulary, real, "обувь", 4, np.random.default_rng(0))
+    products = vocabulary.products["обувь"]
+    asked = list(islice(endless, len(products)))
+    assert sorted(request.attributes["product"] for request in asked) == sorted(products)
+    for request in asked:
+        assert len(request.seed_ids) == 4
+        assert "r1" in request.seed_ids
+        assert request.prompt.rstrip().endswith("Отзыв:")
+
+
+def test_retelling_shows_source_and_exemplars(params):
+    template = load_generation_template(str(ROOT / params.generate.style.template))
+    sources = pd.DataFrame({"id": ["a"], "text": ["чашка треснула"], "label": ["посуда"], "attributes": ["{}"]})
+    request = next(
+        retelling_requests(template, sources, "посуда", {"a": ["ну такое"]}, {"a": ["r9"]}, np.random.default_rng(0))
+    )
+    assert request.seed_ids == ["a", "r9"]
+    assert "- ну такое" in request.prompt
+    assert "Гладко: чашка треснула" in request.prompt
+    assert list(retelling_requests(template, sources, "обувь", {}, {}, np.random.default_rng(0))) == []
+
+
+def test_exemplars_are_close_and_unlike_each_other():
+    real = np.array([[1, 0], [0.999, 0.045], [0.6, 0.8], [-1, 0]], dtype=np.float32)
+    source = np.array([[0.8, 0.6]], dtype=np.float32)
+    assert choose_exemplars(source, real, 2) == [[2, 0]]
+    assert choose_exemplars(source, real, 2, diversity=0.0) == [[2, 1]]
