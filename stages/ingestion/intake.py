@@ -104,5 +104,5 @@ def _require_splits(reviews: pd.DataFrame, rows_in: int) -> None:
     counts = reviews["split"].value_counts()
     if counts.get("train", 0) < 2 or counts.get("validation", 0) < 1:
         raise DataError(
-            f"{len(reviews)} of {rows_in} rows are usable, too few to train and validate on; give some hundreds at least"
+            f"{len(reviews)} of {rows_in} rows are usable, too few to train and validate on; give some hundreds"
         )

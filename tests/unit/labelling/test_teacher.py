@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -89,9 +90,11 @@ def test_templates(tmp_path):
         render_prompt(load_template(str(tmp_path / "a.jinja")), [], "да")
 
 
+def test_strict_is_the_original_prompt_to_the_letter(labels):
+    rendered = render_prompt(load_template(str(ROOT / "conf/prompt/strict.jinja")), labels, "ОТЗЫВ")
+    assert sha256(rendered.encode()).hexdigest() == "17f35931d21f6ab55b18f4db8dc3b26d46566c28673e8cc430e594a1008b52f5"
+
+
 def test_a_review_is_data_not_template(params, labels):
     template = load_template(str(ROOT / params.prompt.template))
-    rendered = render_prompt(template, labels, "{{ labels }} {% if %}")
-    assert rendered.endswith("{{ labels }} {% if %}")
-    for label in labels:
-        assert f"- {label}" in rendered
+    assert "{{ labels }} {% if %}" in render_prompt(template, labels, "{{ labels }} {% if %}")
