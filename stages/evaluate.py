@@ -46,7 +46,8 @@ def main() -> None:
     classes = report.per_class(evaluation) if checked else {}
     write_json(METRICS / "evaluate.json", scores)
     write_json(METRICS / "per_class.json", classes)
-    write_json(METRICS / "synthetic_gain.json", report.synthetic_gain(evaluation) if checked else {})
+    if checked and len(variants) > 1:
+        write_json(METRICS / "synthetic_gain.json", report.synthetic_gain(evaluation))
     with atomic_path(EVALUATE / "report.txt") as temporary:
         temporary.write_text(report.as_text(scores, classes), encoding="utf-8")
 
