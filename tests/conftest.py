@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stages.common.config import Params, load
 from stages.compose import compose
 
 ROOT = Path(__file__).parents[1]
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Tests never fetch anything from a hub, and their small models need no second thread.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

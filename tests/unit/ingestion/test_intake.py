@@ -42,7 +42,7 @@ def test_nothing_is_lost_whatever_comes(texts):
 
 
 def test_too_few_rows():
-    with pytest.raises(DataError, match="1 of 1 rows are usable: too few"):
+    with pytest.raises(DataError, match="1 of 1 rows are usable, too few"):
         take_in(pd.Series(["один отзыв"]), DATA)
 
 
