@@ -2,30 +2,49 @@
 PYTHON ?= python3.11
 VENV := .venv
 READY := $(VENV)/.ready
+# `make setup-gpu` leaves this mark, and every later target keeps to that lock.
+LOCK := $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # SET="data=own data.path=reviews.csv" composes another configuration.
 SET ?=
 
-.PHONY: help setup repro params benchmark test test-all lint format clean
+.PHONY: help setup setup-gpu doctor pin repro params report benchmark test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 setup: $(READY)  ## create .venv with every package at its locked version
 
-$(READY): requirements/cpu.txt requirements/dev.txt
+setup-gpu:  ## the same with ordinary vLLM, for NVIDIA cards; replaces a .venv made for the CPU
+	@# From nothing: to pip a CPU build of torch is the same version, and both builds of vLLM own the same files.
+	test -e $(VENV)/.gpu || rm -rf $(VENV)
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	touch $(VENV)/.gpu
+	$(MAKE) setup
+
+$(READY): requirements/$(LOCK).txt requirements/dev.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade "pip==$(shell sed -n 's/^pip==//p' requirements/dev.txt)"
 	@# No dependency resolution: the lock is complete, and vLLM's metadata asks for vision packages that text never needs.
-	$(VENV)/bin/python -m pip install --no-deps -r requirements/cpu.txt -r requirements/dev.txt
+	$(VENV)/bin/python -m pip install --no-deps -r requirements/$(LOCK).txt -r requirements/dev.txt
 	touch $@
 
 repro: $(READY)  ## rebuild everything that is out of date: labels, student, metrics
 	dvc repro
 	@python -m stages.headline
 
+doctor: $(READY)  ## what this machine has, which profiles it can run, what params.yaml needs
+	@python -m stages.doctor
+
+pin: $(READY)  ## write the commits of unpinned hub models into conf/
+	python -m stages.pin
+
 params: $(READY)  ## compose params.yaml from conf/ (SET="group=option key=value")
 	python -m stages.compose $(SET)
+
+report: $(READY)  ## the page of the last run: data/report/report.html
+	dvc repro --single-item report
+	@echo data/report/report.html
 
 benchmark: $(READY)  ## measure latency and throughput on this machine, now
 	dvc repro --single-item --force benchmark

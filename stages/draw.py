@@ -33,7 +33,7 @@ def main() -> None:
     # The table of a step repeats the rows of the steps before it.
     synthetic = read_table(SYNTHETIC / steps[-1] / "accepted.parquet") if steps else real.iloc[:0]
     frames = [real, *(synthetic[synthetic["provenance"] == step] for step in steps)]
-    points = pd.concat([frame[["text", "label", "provenance"]] for frame in frames], ignore_index=True)
+    points = pd.concat([frame[["text", "label", "provenance", "confidence"]] for frame in frames], ignore_index=True)
     points["step"] = points["provenance"].map(STEP_NAMES)
     vectors = embed(points["text"].iloc[len(real) :].to_list(), MODELS / "embedder", params.embed)
     batches = [vectors[points["provenance"].iloc[len(real) :] == step] for step in steps]

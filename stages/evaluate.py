@@ -12,6 +12,7 @@ from stages.common.schema import DATASET, INGEST, LABEL, METRICS, STUDENTS
 from stages.modelling import report
 from stages.modelling.gold import AGREEMENT, labelled_gold, teacher_labelled
 from stages.modelling.pictures import draw_confusion
+from stages.modelling.plots import class_f1, reliability
 from stages.modelling.predict import predict_probabilities, trained_variants
 from stages.modelling.rows import load_splits
 from stages.modelling.spreadsheet import escape_formulas
@@ -55,6 +56,9 @@ def main() -> None:
     main_set, main_part = next(evaluation.gold_sets())
     table, main_table = report.predictions(evaluation, final), report.predictions(main_part, final)
     write_table(METRICS / "confusion.csv", main_table[["actual", "predicted"]])
+    right = (main_table["actual"] == main_table["predicted"]).to_numpy()
+    write_table(METRICS / "reliability.csv", reliability(main_table["confidence"].to_numpy(dtype=float), right))
+    write_table(METRICS / "class_f1.csv", class_f1(classes.get(main_set, {}).get(final, {})))
     if not checked:
         table = table.assign(teacher=table["actual"], actual="")
     write_table(EVALUATE / "predictions.csv", escape_formulas(table))

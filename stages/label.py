@@ -30,7 +30,8 @@ def main() -> None:
     write_table(LABEL / "quarantine.csv", reviews.loc[reviews["failure"] != "", ["id", "text", "raw", "failure"]])
     write_json(LABEL / "prior.json", {"labels": params.labels.names, "prior": prior.tolist()})
     # The gold texts are labelled with the prior of the reviews: the teacher must not adapt to the test.
-    gold = read_table(INGEST / "gold.parquet").drop(columns="label")
+    gold = read_table(INGEST / "gold.parquet")
+    gold = gold[gold["label"] != ""].drop(columns="label")
     unique_gold, _ = teacher.label_reviews(gold.drop_duplicates("id"), prior, explain=False)
     answers = unique_gold[["id", "label", "confidence", "probabilities"]]
     write_table(LABEL / "gold.parquet", gold[["gold_set", "id"]].merge(answers, on="id"))

@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 from stages.common.config import load
 from stages.common.errors import ConfigError, run_stage
 from stages.common.schema import MODELS
+from stages.hardware.requirements import require_hardware
 from stages.weights.resolve import resolve
 
 logger = logging.getLogger(__name__)
@@ -25,9 +26,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.models", description="Fetch the weights of one role.")
     parser.add_argument("role", help="a key under `models` in params.yaml, such as teacher or student")
     role = parser.parse_args().role
-    models = load().models
+    params = load()
+    models = params.models
     if role not in models:
         raise ConfigError(f"models.{role} is not in params.yaml; the roles there are {', '.join(sorted(models))}")
+    require_hardware(params.vllm)
     if not sys.stderr.isatty():
         disable_progress_bars()
         disable_progress_bar()  # type: ignore[no-untyped-call]

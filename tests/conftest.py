@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from stages.common.config import Params, load
-from stages.compose import compose
+from stages.composition.compose import compose
 
 ROOT = Path(__file__).parents[1]
 

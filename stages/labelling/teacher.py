@@ -13,7 +13,7 @@ from stages.common.schema import FloatArray
 from stages.labelling.answers import Answer, parse_answer
 from stages.labelling.calibration import CONTENT_FREE, batch_prior, calibrate, contextual_prior
 from stages.labelling.prompting import load_template, render_prompt
-from stages.llm.backend import Sampling
+from stages.llm.backend import Choice, Sampling
 from stages.llm.cache import CachedModel
 
 
@@ -26,23 +26,29 @@ class Teacher:
     prompt: Prompt
     label: Label
 
-    def distributions(self, reviews: list[str], description: str = "label") -> tuple[FloatArray, FloatArray]:
-        """Uncalibrated distributions (rows, labels), and the mass (rows,) that the teacher gave to any label at all.
+    def choices(self, reviews: list[str], description: str = "label") -> list[Choice]:
+        """The uncalibrated choice among the labels for each review.
 
         The category is constrained to the labels and comes before any explanation, so its probability is exact.
         """
         answers = [self.prompt.category_prefix + name for name in self.labels]
-        raw = np.array(self.model.choose(self._render(reviews), answers, description)).reshape(-1, len(answers) + 1)
-        probabilities, mass = np.exp(raw[:, :-1]), raw[:, -1]
-        if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
-            worst = float(np.abs(probabilities.sum(axis=1) - 1).max())
+        prompts = [prompt + self.prompt.reasoning_prefix for prompt in self._render(reviews)]
+        choices = self.model.choose(prompts, answers, description, self._reasoning())
+        sums = np.array([np.exp(choice.logprobs).sum() for choice in choices])
+        if not np.allclose(sums, 1, atol=1e-3):
+            worst = float(np.abs(sums - 1).max())
             raise BackendError(f"the backend's label probabilities do not sum to 1 (off by {worst:.3g})")
-        return probabilities, mass
+        return choices
+
+    def distributions(self, choices: list[Choice]) -> FloatArray:
+        """Uncalibrated distributions (rows, labels)."""
+        logprobs: FloatArray = np.array([choice.logprobs for choice in choices]).reshape(-1, len(self.labels))
+        return np.exp(logprobs)
 
     def prior(self, probabilities: FloatArray) -> FloatArray:
         """The label prior (labels,) that `label.calibration` divides by; uniform for `none`."""
         if self.label.calibration == "contextual":
-            return contextual_prior(self.distributions(list(CONTENT_FREE), "content-free")[0])
+            return contextual_prior(self.distributions(self.choices(list(CONTENT_FREE), "content-free")))
         if self.label.calibration == "batch":
             return batch_prior(probabilities)
         return np.full(len(self.labels), 1 / len(self.labels))
@@ -53,24 +59,30 @@ class Teacher:
         """Label the column `text`; return the frame with the answers' columns added, and the prior that was used.
 
         `explain=False` asks for no explanation whatever `label.explanations` says.
-        Adds: label, confidence, probabilities, label_mass, explanation, raw, failure ("" = parsed).
+        Adds: label, confidence, probabilities, label_mass, reasoning, explanation, raw, failure ("" = parsed).
         """
         reviews = frame["text"].to_list()
-        raw_probabilities, mass = self.distributions(reviews)
+        choices = self.choices(reviews)
+        raw_probabilities = self.distributions(choices)
         if prior is None:
             prior = self.prior(raw_probabilities)
         probabilities = calibrate(raw_probabilities, prior, self.label.calibration_strength)
         chosen = [self.labels[index] for index in probabilities.argmax(axis=1)]
         confidence = probabilities.max(axis=1)
         below = {"all": 2.0, "low_confidence": self.label.low_confidence, "none": 0.0}[self.label.explanations]
-        answers = self._answers(reviews, chosen, [explain and value < below for value in confidence])
+        lines = [
+            f"{self.prompt.reasoning_prefix} {choice.reasoning}\n" if self.prompt.reasoning_prefix else ""
+            for choice in choices
+        ]
+        answers = self._answers(reviews, lines, chosen, [explain and value < below for value in confidence])
         labelled = frame.assign(
             label=[answer.label for _, answer in answers],
             confidence=confidence,
             probabilities=list(probabilities),
-            label_mass=mass,
+            label_mass=[choice.mass for choice in choices],
+            reasoning=[choice.reasoning for choice in choices],
             explanation=[answer.explanation for _, answer in answers],
-            raw=[raw for raw, _ in answers],
+            raw=[line + raw for line, (raw, _) in zip(lines, answers, strict=True)],
             failure=[answer.failure for _, answer in answers],
         )
         return labelled, prior
@@ -82,12 +94,23 @@ class Teacher:
             return [prompt + "\n" for prompt in prompts]
         return [backend.render(prompt, thinking=self.prompt.thinking) for prompt in prompts]
 
-    def _answers(self, reviews: list[str], chosen: list[str], explain: list[bool]) -> list[tuple[str, Answer]]:
-        """Raw text and parsed answer of each row; a malformed one is asked again, warmer, up to `retries` times."""
+    def _reasoning(self) -> Sampling | None:
+        if not self.prompt.reasoning_prefix:
+            return None
+        return Sampling(max_tokens=self.prompt.reasoning_tokens, stop=("\n",))
+
+    def _answers(
+        self, reviews: list[str], before: list[str], chosen: list[str], explain: list[bool]
+    ) -> list[tuple[str, Answer]]:
+        """Raw text after the line `before`, and parsed answer, of each row.
+
+        A malformed answer is asked again, warmer, up to `retries` times.
+        """
         lines = [self.prompt.category_prefix + name for name in chosen]
         answers = [(line, parse_answer(line, self.prompt, self.labels, needs_explanation=False)) for line in lines]
         open_rows = [index for index, wanted in enumerate(explain) if wanted]
-        prompts = self._render([reviews[index] for index in open_rows])
+        rendered = self._render([reviews[index] for index in open_rows])
+        prompts = [prompt + before[index] for prompt, index in zip(rendered, open_rows, strict=True)]
         for attempt in range(self.label.retries + 1):
             if not open_rows:
                 break

@@ -28,6 +28,19 @@ class Sampling:
         return asdict(self) | {"stop": list(self.stop)}
 
 
+@dataclass(frozen=True)
+class Choice:
+    """One answer to a choice: the line written before it, and what the model thinks of the answers offered.
+
+    `logprobs` (answers,) sum to 1 after exp; `mass` (0…1) is the probability that the unconstrained model gave to any
+    of them.
+    """
+
+    reasoning: str
+    logprobs: list[float]
+    mass: float
+
+
 class Backend(Protocol):
     """A language model that can choose among answers and complete texts.
 
@@ -45,8 +58,10 @@ class Backend(Protocol):
         """Return untrusted text without the model's control tokens."""
         ...
 
-    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> Iterator[tuple[int, list[float]]]:
-        """Yield (index, log-probabilities over `answers`); also the answers' joint raw mass as the last element."""
+    def choose(
+        self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
+    ) -> Iterator[tuple[int, Choice]]:
+        """Yield (index, choice among `answers`); with `reasoning` the model first ends the prompt's last line."""
         ...
 
     def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:

@@ -11,13 +11,14 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from stages.common.io import cache_folder
-from stages.llm.backend import Backend, Sampling
+from stages.llm.backend import Backend, Choice, Sampling
 
 
 class ResponseCache:
@@ -54,10 +55,20 @@ class CachedModel:
         self.cache = cache or ResponseCache()
         self.asked = 0
 
-    def choose(self, prompts: Sequence[str], answers: Sequence[str], description: str) -> list[list[float]]:
-        """Log-probabilities over `answers`, and their raw mass as the last element, for each prompt in order."""
-        keys = [self._key(prompt, {"choose": list(answers)}) for prompt in prompts]
-        return self._ask(keys, lambda missing: self.backend.choose([prompts[i] for i in missing], answers), description)
+    def choose(
+        self, prompts: Sequence[str], answers: Sequence[str], description: str, reasoning: Sampling | None = None
+    ) -> list[Choice]:
+        """A choice among `answers` for each prompt in order; see `Backend.choose`."""
+        question: dict[str, Any] = {"choose": list(answers)}
+        if reasoning:
+            question["reasoning"] = reasoning.key()
+        keys = [self._key(prompt, question) for prompt in prompts]
+
+        def ask(missing: list[int]) -> Iterator[tuple[int, Any]]:
+            for index, choice in self.backend.choose([prompts[i] for i in missing], answers, reasoning):
+                yield index, asdict(choice)
+
+        return [Choice(**answer) for answer in self._ask(keys, ask, description)]
 
     def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling], description: str) -> list[str]:
         """A completion for each prompt in order."""

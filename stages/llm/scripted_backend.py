@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stages.common.config import Vllm
-from stages.llm.backend import Sampling
+from stages.llm.backend import Choice, Sampling
 
 
 class ScriptedBackend:
@@ -31,15 +31,18 @@ class ScriptedBackend:
         """Return the text as it is."""
         return text
 
-    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> Iterator[tuple[int, list[float]]]:
-        """Give most probability to the last answer whose stem the prompt's last line contains, else to the last."""
+    def choose(
+        self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
+    ) -> Iterator[tuple[int, Choice]]:
+        """Give most probability to the last answer whose stem the review's line has, else to the last."""
         stems = [answer.split(":")[-1].strip()[:4].lower() for answer in answers]
         for index, prompt in enumerate(prompts):
             time.sleep(self._delay)
-            review = prompt.strip().splitlines()[-1].lower()
+            review = prompt.strip().splitlines()[-2 if reasoning else -1 :][0].lower()
             chosen = max((number for number, stem in enumerate(stems) if stem in review), default=len(answers) - 1)
             rest = 0.1 / (len(answers) - 1)
-            yield index, [math.log(0.9 if number == chosen else rest) for number in range(len(answers))] + [1.0]
+            logprobs = [math.log(0.9 if number == chosen else rest) for number in range(len(answers))]
+            yield index, Choice(stems[chosen] if reasoning else "", logprobs, mass=1.0)
 
     def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
         """Complete with words that depend on the prompt and the sampling seed."""

@@ -7,11 +7,13 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import psutil
 import torch
@@ -20,9 +22,26 @@ from transformers import AutoTokenizer
 from stages.common.config import Vllm
 from stages.common.errors import BackendError
 from stages.common.io import read_json
-from stages.llm.backend import Sampling
+from stages.llm.backend import Choice, Sampling
 
 logger = logging.getLogger(__name__)
+
+
+# A request to the engine: prompt tokens and vLLM's sampling parameters.
+Question = tuple[list[int], Any]
+Answer = TypeVar("Answer")
+# Yields the questions of one turn, is sent their outputs in order, and returns the answer.
+Dialogue: TypeAlias = Generator[list[Question], list[Any], Answer]
+
+
+@dataclass
+class _Open(Generic[Answer]):
+    """A dialogue that waits for `parts` outputs."""
+
+    index: int
+    dialogue: Dialogue[Answer]
+    parts: int = 0
+    outputs: dict[int, Any] = field(default_factory=dict)
 
 
 class VllmBackend:
@@ -55,83 +74,109 @@ class VllmBackend:
         """Added tokens such as `<|im_end|>`, longest first."""
         return sorted((token for token in self.tokenizer.get_added_vocab() if len(token) > 1), key=len, reverse=True)
 
-    def choose(self, prompts: Sequence[str], answers: Sequence[str]) -> Iterator[tuple[int, list[float]]]:
-        """Yield (index, log-probabilities over `answers` + the mass the model gave to them before the constraint).
+    def choose(
+        self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
+    ) -> Iterator[tuple[int, Choice]]:
+        """Yield (index, choice); see `Backend.choose`.
 
         The answers' tokens form a tree. Each branching node is one request for a single token, constrained to
         the node's children; an answer's log-probability is the sum over the nodes on its way. Where the first
-        token tells all answers apart this is one request a prompt. Log-probabilities sum to 1 over the answers;
-        the mass (0…1) is the model's unconstrained probability of any of the first node's children.
+        token tells all answers apart this is one request a prompt.
         """
         from vllm import SamplingParams
 
         # The newline closes an answer, so that one which begins another can still be told apart from it.
         tokens = [self._encode(answer + "\n") for answer in answers]
         nodes = branching_nodes(tokens)
-        requests: dict[str, tuple[int, tuple[int, ...]]] = {}
-        found: dict[int, dict[tuple[int, ...], dict[int, float]]] = {}
-        for index, prompt in enumerate(prompts):
+
+        def dialogue(prompt: str) -> Dialogue[Choice]:
+            written = ""
+            if reasoning:
+                [output] = yield [(self._encode(prompt), sampling_params(reasoning))]
+                written = output.text.rstrip()
+                prompt = f"{prompt}{written}\n"
             prompt_tokens = self._encode(prompt)
-            for node, children in nodes.items():
-                params = SamplingParams(
-                    max_tokens=1,
-                    temperature=0.0,
-                    allowed_token_ids=children,
-                    logprob_token_ids=children,
-                    detokenize=False,
+            outputs = yield [
+                (
+                    prompt_tokens + list(node),
+                    SamplingParams(
+                        max_tokens=1,
+                        temperature=0.0,
+                        allowed_token_ids=children,
+                        logprob_token_ids=children,
+                        detokenize=False,
+                    ),
                 )
-                requests[self._submit(prompt_tokens + list(node), params)] = (index, node)
-        for request_id, output in self._outputs(requests):
-            index, node = requests[request_id]
-            logprobs = output.outputs[0].logprobs[0]
-            found.setdefault(index, {})[node] = {child: logprobs[child].logprob for child in nodes[node]}
-            if len(found[index]) == len(nodes):
-                yield index, answer_logprobs(tokens, found.pop(index))
+                for node, children in nodes.items()
+            ]
+            found = {
+                node: {child: output.logprobs[0][child].logprob for child in children}
+                for (node, children), output in zip(nodes.items(), outputs, strict=True)
+            }
+            *logprobs, mass = answer_logprobs(tokens, found)
+            return Choice(written.strip(), logprobs, mass)
+
+        yield from self._converse(dialogue(prompt) for prompt in prompts)
 
     def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
         """Yield (index, completion) as each is finished."""
-        from vllm import SamplingParams
 
-        requests: dict[str, int] = {}
-        for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
-            params = SamplingParams(
-                max_tokens=sampling.max_tokens,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                repetition_penalty=sampling.repetition_penalty,
-                stop=list(sampling.stop),
-                seed=sampling.seed,
-            )
-            requests[self._submit(self._encode(prompt), params)] = index
-        for request_id, output in self._outputs(requests):
-            yield requests[request_id], output.outputs[0].text
+        def dialogue(prompt: str, sampling: Sampling) -> Dialogue[str]:
+            [output] = yield [(self._encode(prompt), sampling_params(sampling))]
+            text: str = output.text
+            return text
+
+        yield from self._converse(map(dialogue, prompts, samplings))
 
     def _encode(self, text: str) -> list[int]:
         tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return tokens
 
-    def _submit(self, tokens: list[int], params: Any) -> str:
-        if len(tokens) + params.max_tokens > self.settings.max_model_len:
-            raise BackendError(
-                f"a prompt of {len(tokens)} tokens + {params.max_tokens} to write exceeds "
-                f"vllm.max_model_len={self.settings.max_model_len}; raise it or lower data.max_chars"
-            )
-        request_id = str(next(self._numbers))
-        self._engine.add_request(request_id, {"prompt_token_ids": tokens}, params)
-        return request_id
+    def _converse(self, dialogues: Iterable[Dialogue[Answer]]) -> Iterator[tuple[int, Answer]]:
+        """Step the engine under all dialogues; yield (index, answer) at once, so that it can be stored.
 
-    def _outputs(self, requests: Iterable[str]) -> Iterator[tuple[str, Any]]:
-        """Step the engine; yield each finished request at once, so that its answer can be stored before the next."""
-        pending = set(requests)
+        No more dialogues are open than the engine holds twice over: a prompt's second request comes while the blocks
+        of its first are still cached, and a million prompts do not queue up in memory.
+        """
+        waiting = enumerate(dialogues)
+        asked: dict[str, tuple[_Open[Answer], int]] = {}
         try:
-            while pending:
+            while True:
+                opened = {id(dialogue) for dialogue, _ in asked.values()}
+                for index, dialogue in islice(waiting, max(0, 2 * self.settings.max_num_seqs - len(opened))):
+                    self._ask(_Open(index, dialogue), next(dialogue), asked)
+                if not asked:
+                    return
                 for output in self._engine.step():
-                    if output.finished:
-                        pending.discard(output.request_id)
-                        yield output.request_id, output
+                    if not output.finished:
+                        continue
+                    current, part = asked.pop(output.request_id)
+                    current.outputs[part] = output.outputs[0]
+                    if len(current.outputs) < current.parts:
+                        continue
+                    try:
+                        questions = current.dialogue.send([current.outputs[part] for part in range(current.parts)])
+                    except StopIteration as finished:
+                        yield current.index, finished.value
+                    else:
+                        self._ask(current, questions, asked)
         finally:
-            if pending:
-                self._engine.abort_request(sorted(pending))
+            if asked:
+                self._engine.abort_request(sorted(asked))
+
+    def _ask(
+        self, current: _Open[Answer], questions: list[Question], asked: dict[str, tuple[_Open[Answer], int]]
+    ) -> None:
+        current.outputs, current.parts = {}, len(questions)
+        for part, (tokens, params) in enumerate(questions):
+            if len(tokens) + params.max_tokens > self.settings.max_model_len:
+                raise BackendError(
+                    f"a prompt of {len(tokens)} tokens + {params.max_tokens} to write exceeds "
+                    f"vllm.max_model_len={self.settings.max_model_len}; raise it or lower data.max_chars"
+                )
+            request_id = str(next(self._numbers))
+            self._engine.add_request(request_id, {"prompt_token_ids": tokens}, params)
+            asked[request_id] = current, part
 
     @cached_property
     def _engine(self) -> Any:
@@ -142,6 +187,8 @@ class VllmBackend:
             "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
             "VLLM_CPU_KVCACHE_SPACE": str(self.settings.kv_cache_gib),
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            # With several cards there is a process for each, and a forked one could not use CUDA.
+            "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
             "VLLM_LOGGING_LEVEL": "WARNING",
             "VLLM_NO_USAGE_STATS": "1",
         }.items():
@@ -150,27 +197,43 @@ class VllmBackend:
         from vllm.v1.engine.llm_engine import LLMEngine
 
         logger.info("starting vLLM on %s, dtype %s, %s threads", self.folder, self.dtype, threads)
-        settings = self.settings
-        arguments: dict[str, Any] = {
-            "model": str(self.folder),
-            "dtype": self.dtype,
-            "enforce_eager": settings.enforce_eager,
-            "max_model_len": settings.max_model_len,
-            "max_num_seqs": settings.max_num_seqs,
-            "max_num_batched_tokens": settings.max_num_batched_tokens,
-            "gpu_memory_utilization": settings.gpu_memory_utilization,
-            "quantization": settings.quantization,
-            "tensor_parallel_size": settings.tensor_parallel_size,
-            "enable_prefix_caching": True,
-            "generation_config": "vllm",
-            "disable_log_stats": True,
-        }
-        if settings.block_size is not None:
-            arguments["block_size"] = settings.block_size
         try:
-            return LLMEngine.from_engine_args(EngineArgs(**arguments))
+            return LLMEngine.from_engine_args(EngineArgs(**engine_arguments(self.folder, self.dtype, self.settings)))
         except (ValueError, RuntimeError, NotImplementedError) as error:
             raise BackendError(f"vLLM does not start with the `vllm:` settings of params.yaml: {error}") from error
+
+
+def sampling_params(sampling: Sampling) -> Any:
+    """vLLM's form of `sampling`."""
+    from vllm import SamplingParams
+
+    return SamplingParams(
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        repetition_penalty=sampling.repetition_penalty,
+        stop=list(sampling.stop),
+        seed=sampling.seed,
+    )
+
+
+def engine_arguments(folder: Path, dtype: str, settings: Vllm) -> dict[str, Any]:
+    """Arguments of `vllm.EngineArgs` for the model in `folder`."""
+    arguments: dict[str, Any] = {
+        "model": str(folder),
+        "dtype": dtype,
+        "enforce_eager": settings.enforce_eager,
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_num_seqs,
+        "max_num_batched_tokens": settings.max_num_batched_tokens,
+        "gpu_memory_utilization": settings.gpu_memory_utilization,
+        "quantization": settings.quantization,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+        "enable_prefix_caching": True,
+        "generation_config": "vllm",
+        "disable_log_stats": True,
+    }
+    return arguments if settings.block_size is None else arguments | {"block_size": settings.block_size}
 
 
 def branching_nodes(answers: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[int]]:

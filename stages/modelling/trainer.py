@@ -123,12 +123,13 @@ def fine_tune(
     """
     if not len(validation_rows):
         raise DataError("the dataset has no validation rows to choose the best epoch by; raise data.validation_share")
+    require_precision(settings.precision)
     label_names = train_rows.features["label"].names
     trainer = StudentTrainer(
         loss=StudentLoss(settings.loss, settings.soft_label_weight, label_counts(train_rows), label_names),
         head_learning_rate=settings.head_learning_rate,
         model=model,
-        args=_arguments(settings, seed, checkpoints, steps=math.ceil(len(train_rows) / settings.batch_size)),
+        args=training_arguments(settings, seed, checkpoints, steps=math.ceil(len(train_rows) / settings.batch_size)),
         processing_class=tokenizer,
         data_collator=DataCollatorWithPadding(tokenizer),
         train_dataset=encode(train_rows, tokenizer, settings.max_tokens, settings.confidence_weighting),
@@ -150,13 +151,8 @@ def fine_tune(
     )
 
 
-def _arguments(settings: Train, seed: int, checkpoints: Path, steps: int) -> TrainingArguments:
-    cuda = torch.cuda.is_available()
-    half = settings.precision != "fp32"
-    require(cuda or not half, f"train.precision={settings.precision} needs a graphics card; use train.precision=fp32")
-    if settings.precision == "bf16":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        require(native, "train.precision=bf16 would be emulated on this graphics card; use train.precision=fp16")
+def training_arguments(settings: Train, seed: int, checkpoints: Path, steps: int) -> TrainingArguments:
+    """What `transformers.Trainer` is told; `steps` is the number of batches in an epoch."""
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=settings.epochs,
@@ -186,8 +182,23 @@ def _arguments(settings: Train, seed: int, checkpoints: Path, steps: int) -> Tra
         data_seed=seed,
         label_names=["labels"],
         remove_unused_columns=False,
-        dataloader_pin_memory=cuda,
+        dataloader_pin_memory=torch.cuda.is_available(),
     )
+
+
+def require_precision(precision: str) -> None:
+    """Stop before half precision on hardware that has none.
+
+    Raises:
+        ConfigError: no graphics card, or bfloat16 on one that would emulate it.
+    """
+    if precision == "fp32":
+        return
+    cuda = torch.cuda.is_available()
+    require(cuda, f"train.precision={precision} needs a graphics card; use train.precision=fp32")
+    if precision == "bf16":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        require(native, "train.precision=bf16 would be emulated on this graphics card; use train.precision=fp16")
 
 
 def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -74,7 +75,7 @@ class Writer:
                 break
             for request in batch:
                 asked[request.label] += 1
-            candidates = self._ask(name, step, batch, first=sum(len(part) for part in rounds))
+            candidates = self._ask(name, step, batch)
             rows = self.embed(candidates["text"].to_list())
             checked = self._check(candidates, rows, known, sorted(wanted))
             rounds.append(checked)
@@ -98,7 +99,7 @@ class Writer:
         budget = round(step.candidates * wanted) - asked
         return max(0, min(budget, -(-3 * (wanted - have) // 2)))
 
-    def _ask(self, name: str, step: Step, batch: list[Request], first: int) -> pd.DataFrame:
+    def _ask(self, name: str, step: Step, batch: list[Request]) -> pd.DataFrame:
         samplings = [
             Sampling(
                 max_tokens=step.max_tokens,
@@ -106,9 +107,9 @@ class Writer:
                 top_p=step.top_p,
                 repetition_penalty=step.repetition_penalty,
                 stop=tuple(self.settings.stop),
-                seed=self.seed * 100_000 + first + number,
+                seed=zlib.crc32(f"{self.seed} {request.label} {request.number}".encode()),
             )
-            for number in range(len(batch))
+            for request in batch
         ]
         backend = self.generator.backend
         prompts = [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,14 @@ from stages.common.schema import FloatArray, text_id
 
 @dataclass(frozen=True)
 class Request:
-    """One question to the generator. `seed_ids` are the rows it was shown; `attributes` what it was asked for."""
+    """One question to the generator. `seed_ids` are the rows it was shown; `attributes` what it was asked for.
+
+    `number` counts the requests for `label`: with the label it seeds the sampling, so that a larger plan asks the
+    smaller one's questions again and finds their answers in the cache.
+    """
 
     label: str
+    number: int
     prompt: str
     seed_ids: list[str]
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +79,10 @@ def load_generation_template(path: str) -> jinja2.Template:
         raise ConfigError(f"{path}, line {error.lineno}: {error.message}") from error
 
 
+# Consecutive requests that share their examples, so that the engine's prefix cache holds all but the last lines.
+SHARED = 8
+
+
 def base_requests(
     template: jinja2.Template,
     vocabulary: Vocabulary,
@@ -88,61 +98,64 @@ def base_requests(
     """  # fmt: skip
     written = vocabulary.of(label)
     found = real[real["label"] == label].assign(product=label, tone="", aspect="")
+    numbers = itertools.count()
     while True:
-        for product in generator.permutation(np.array(vocabulary.products[label], dtype=object)):
+        products = generator.permutation(np.array(vocabulary.products[label], dtype=object))
+        for group in np.split(products, range(SHARED, len(products), SHARED)):
             # One real row among written ones: it lends its manner, and a wrong label of it does little harm.
             borrowed = found.sample(min(1, len(found), examples), random_state=generator)
-            others = written[written["product"] != product]
+            others = written[~written["product"].isin(group)]
             shown = pd.concat(
                 [borrowed, others.sample(min(examples - len(borrowed), len(others)), random_state=generator)]
             )
-            attributes = {
-                "product": product,
-                "aspect": str(generator.choice(np.array(vocabulary.aspects, dtype=object))),
-                "tone": str(generator.choice(np.array(vocabulary.tones, dtype=object))),
-            }
-            prompt = template.render(label=label, examples=shown.to_dict("records"), **attributes)
-            yield Request(label, prompt, shown["id"].to_list(), attributes)
+            for product in group:
+                attributes = {
+                    "product": product,
+                    "aspect": str(generator.choice(np.array(vocabulary.aspects, dtype=object))),
+                    "tone": str(generator.choice(np.array(vocabulary.tones, dtype=object))),
+                }
+                prompt = template.render(label=label, examples=shown.to_dict("records"), **attributes)
+                yield Request(label, next(numbers), prompt, shown["id"].to_list(), attributes)
 
 
 def retelling_requests(
     template: jinja2.Template,
     sources: pd.DataFrame,
     label: str,
-    exemplars: dict[str, list[str]],
-    exemplar_ids: dict[str, list[str]],
+    exemplars: Callable[[pd.DataFrame], pd.DataFrame],
     generator: np.random.Generator,
 ) -> Iterator[Request]:
-    """Endless requests to tell synthetic reviews of `label` again; `exemplars` by source id may be empty."""
+    """Endless requests to tell synthetic reviews of `label` again, in shuffled rounds.
+
+    `exemplars` gives the real rows (id, text) that a group of source rows is shown with; it may give none.
+    """  # fmt: skip
     own = sources[sources["label"] == label]
+    numbers = itertools.count()
     while len(own):
-        for position in generator.permutation(len(own)):
-            row = own.iloc[position]
-            shown = exemplars.get(row["id"], [])
-            prompt = template.render(label=label, source=row["text"], exemplars=shown)
-            attributes = json.loads(row["attributes"])
-            yield Request(label, prompt, [row["id"], *exemplar_ids.get(row["id"], [])], attributes)
+        order = generator.permutation(len(own))
+        for group in np.split(order, range(SHARED, len(order), SHARED)):
+            shown = exemplars(own.iloc[group])
+            for row in own.iloc[group].to_dict("records"):
+                prompt = template.render(label=label, source=row["text"], exemplars=shown["text"].to_list())
+                yield Request(label, next(numbers), prompt, [row["id"], *shown["id"]], json.loads(row["attributes"]))
 
 
-def choose_exemplars(sources: FloatArray, real: FloatArray, count: int, diversity: float = 0.5) -> list[list[int]]:
-    """For each source, `count` rows of `real` that are like it and unlike each other.
+def choose_exemplars(sources: FloatArray, real: FloatArray, count: int, diversity: float = 0.5) -> list[int]:
+    """`count` rows of `real` that are like `sources` on average and unlike each other.
 
     Maximal marginal relevance (Carbonell & Goldstein 1998) on L2-normalised embeddings.
 
     Args:
         sources: (sources, d). real: (rows, d).
-        count: exemplars a source.
-        diversity: 0 looks at similarity to the source alone, 1 at difference among the chosen alone.
+        count: exemplars to choose.
+        diversity: 0 looks at similarity to the sources alone, 1 at difference among the chosen alone.
     """
-    similarity = sources @ real.T
-    chosen: list[list[int]] = []
-    for row in similarity:
-        picked: list[int] = []
-        closest = np.full(len(real), -1.0)
-        for _ in range(min(count, len(real))):
-            score = (1 - diversity) * row - diversity * np.maximum(closest, 0)
-            score[picked] = -np.inf
-            picked.append(int(score.argmax()))
-            closest = np.maximum(closest, real @ real[picked[-1]])
-        chosen.append(picked)
-    return chosen
+    likeness = (sources @ real.T).mean(axis=0)
+    picked: list[int] = []
+    closest = np.full(len(real), -1.0)
+    for _ in range(min(count, len(real))):
+        score = (1 - diversity) * likeness - diversity * np.maximum(closest, 0)
+        score[picked] = -np.inf
+        picked.append(int(score.argmax()))
+        closest = np.maximum(closest, real @ real[picked[-1]])
+    return picked

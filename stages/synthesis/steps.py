@@ -58,13 +58,13 @@ def step_requests(
             label: base_requests(template, vocabulary, sure, label, step.examples, generators[label])
             for label in wanted
         }
-    shown: dict[str, list[int]] = {}
-    if step.examples:
-        picked = choose_exemplars(embed(sources["text"].to_list()), real, step.examples)
-        shown = dict(zip(sources["id"], picked, strict=True))
-    texts = {key: train["text"].iloc[rows].to_list() for key, rows in shown.items()}
-    ids = {key: train["id"].iloc[rows].to_list() for key, rows in shown.items()}
-    return {label: retelling_requests(template, sources, label, texts, ids, generators[label]) for label in wanted}
+
+    def exemplars(group: pd.DataFrame) -> pd.DataFrame:
+        if not step.examples:
+            return train.iloc[:0]
+        return train.iloc[choose_exemplars(embed(group["text"].to_list()), real, step.examples)]
+
+    return {label: retelling_requests(template, sources, label, exemplars, generators[label]) for label in wanted}
 
 
 # A real row serves as a seed only where the teacher was this sure of its category.

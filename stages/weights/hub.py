@@ -27,17 +27,32 @@ def fetch(repo: str, revision: str, folder: Path) -> None:
     Raises:
         ModelError: the hub, the repository or the revision cannot be reached, or it has no safetensors.
     """
-    if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        logger.warning("%s: revision %r is not a commit, so the weights are unpinned and may change", repo, revision)
+    if not is_commit(revision):
+        logger.warning(
+            "%s: revision %r is not a commit, so the weights are unpinned and may change; `make pin` writes the commit "
+            "that was fetched into conf/",
+            repo,
+            revision,
+        )
+    link(_snapshot(repo, revision, ALLOWED), folder)
+
+
+def is_commit(revision: str | None) -> bool:
+    """Whether `revision` is a full commit, which always means the same bytes."""
+    return re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
+
+
+def commit(repo: str, revision: str) -> str:
+    """The commit (40 hex digits) that a branch or tag stands for: as it was fetched, else as the hub has it now.
+
+    Raises:
+        ModelError: neither the hub cache nor the hub knows the repository and the revision.
+    """
     try:
-        snapshot = snapshot_download(repo, revision=revision, allow_patterns=ALLOWED, ignore_patterns=IGNORED)
-    except (OSError, HFValidationError) as error:
-        raise ModelError(
-            f"cannot fetch {repo} at {revision} from the model hub: {str(error).splitlines()[0]} Connect (HF_ENDPOINT "
-            "names a mirror, HF_TOKEN opens gated repositories), or put the folder on this machine and set "
-            "source: path, or choose a model with source: pypi."
-        ) from error
-    link(Path(snapshot), folder)
+        fetched = snapshot_download(repo, revision=revision, allow_patterns=["config.json"], local_files_only=True)
+    except (OSError, HFValidationError):
+        return _snapshot(repo, revision, ["config.json"]).name
+    return Path(fetched).name
 
 
 def link(source: Path, folder: Path) -> None:
@@ -60,6 +75,18 @@ def link(source: Path, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         # The hub's cache holds symbolic links to blobs; a link to a link would break when the cache is pruned.
         _link_or_copy((source / name).resolve(), target)
+
+
+def _snapshot(repo: str, revision: str, patterns: list[str]) -> Path:
+    """The folder of the hub cache that holds the wanted files; its name is the commit."""
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns, ignore_patterns=IGNORED))
+    except (OSError, HFValidationError) as error:
+        raise ModelError(
+            f"cannot fetch {repo} at {revision} from the model hub: {str(error).splitlines()[0]} Connect (HF_ENDPOINT "
+            "names a mirror, HF_TOKEN opens gated repositories), or put the folder on this machine and set "
+            "source: path, or choose a model with source: pypi."
+        ) from error
 
 
 def _matches(name: str, patterns: list[str]) -> bool:

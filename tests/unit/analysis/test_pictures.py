@@ -89,8 +89,8 @@ def test_files_are_png_and_pdf_and_the_same_each_time(figures: dict[str, Figure]
 
 
 def test_the_point_table_holds_no_spreadsheet_formula(points: pd.DataFrame, tmp_path: Path) -> None:
-    write_points(tmp_path / "points.csv", points.assign(text=["=1+1", *points["text"][1:]]))
+    write_points(tmp_path / "points.csv", points.assign(text=["=1+1", *points["text"][1:]], confidence=0.5))
     table = pd.read_csv(tmp_path / "points.csv")
-    assert table.columns.to_list() == ["x", "y", "label", "provenance", "step", "text"]
+    assert table.columns.to_list() == ["x", "y", "label", "provenance", "step", "confidence", "text"]
     assert len(table) == len(points)
     assert table["text"][:2].to_list() == ["'=1+1", "Хорошие туфли"]

@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from stages.common.config import load
 from stages.common.errors import ConfigError
-from stages.compose import compose
+from stages.composition.compose import compose
 from tests.conftest import ROOT
 
 OPTIONS = [
@@ -39,6 +39,11 @@ def changed(tmp_path: Path, key: str, value: object) -> Path:
         ("train.epochs", "many", "train.epochs"),
         ("train.loss", "focal", "train/loss=focal"),
         ("prompt", "fewshot", "prompt=fewshot"),
+        ("models.teacher", "qwen3-14b", "models/teacher=qwen3-14b"),
+        # PyYAML reads 2e-5 as a string.
+        ("train.learning_rate", "2e-5", "train.learning_rate='2e-5'"),
+        ("train.frozen_embeddings", "yes", "train.frozen_embeddings='yes'"),
+        ("data.gold.sets.checked", 3, "data.gold.sets.checked"),
         ("label.explanations", "some", "all, low_confidence, none"),
         ("data.validation_share", 1.5, "data.validation_share=1.5"),
         ("labels.names", ["обувь", "обувь"], "обувь"),
@@ -48,6 +53,13 @@ def changed(tmp_path: Path, key: str, value: object) -> Path:
 def test_faults_are_refused_by_name(key, value, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         load(changed(tmp_path, key, value))
+
+
+def test_a_group_given_as_a_value_is_refused_when_composed(tmp_path):
+    """`-S train.loss=focal` would replace the mapping by a string without a word."""
+    with pytest.raises(ConfigError, match="selected by train/loss=focal"):
+        compose(tmp_path / "params.yaml", ["train.loss=focal"], ROOT / "conf")
+    assert not (tmp_path / "params.yaml").exists()
 
 
 def test_missing_file_and_missing_key(tmp_path):

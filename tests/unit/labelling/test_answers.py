@@ -8,13 +8,13 @@ from stages.labelling.answers import parse_answer
 @pytest.mark.parametrize(
     ("raw", "label", "explanation", "failure"),
     [
-        ("КАТЕГОРИЯ: обувь\nПОЯСНЕНИЕ: названы туфли", "обувь", "названы туфли", ""),
-        ("  КАТЕГОРИЯ:  нет товара \n ПОЯСНЕНИЕ:  только  доставка ", "нет товара", "только доставка", ""),
-        ("Обувь", "", "", "no line КАТЕГОРИЯ:"),
-        ("КАТЕГОРИЯ: похоже на обувь\nПОЯСНЕНИЕ: да", "", "", "unknown category 'похоже на обувь'"),
-        ("КАТЕГОРИЯ: обувь\nпотому что туфли", "", "", "no line ПОЯСНЕНИЕ:"),
-        ("КАТЕГОРИЯ: обувь\nПОЯСНЕНИЕ: ...", "", "", "empty explanation"),
-        ("", "", "", "no line КАТЕГОРИЯ:"),
+        ("Категория: обувь\nПояснение: названы туфли", "обувь", "названы туфли", ""),
+        ("  Категория:  нет товара \n Пояснение:  только  доставка ", "нет товара", "только доставка", ""),
+        ("Обувь", "", "", "no line Категория:"),
+        ("Категория: похоже на обувь\nПояснение: да", "", "", "unknown category 'похоже на обувь'"),
+        ("Категория: обувь\nпотому что туфли", "", "", "no line Пояснение:"),
+        ("Категория: обувь\nПояснение: ...", "", "", "empty explanation"),
+        ("", "", "", "no line Категория:"),
     ],
 )
 def test_strict_format(raw, label, explanation, failure, params):
@@ -23,7 +23,7 @@ def test_strict_format(raw, label, explanation, failure, params):
 
 
 def test_explanation_may_be_left_out_where_it_is_not_wanted(params):
-    answer = parse_answer("КАТЕГОРИЯ: посуда", params.prompt, params.labels.names, needs_explanation=False)
+    answer = parse_answer("Категория: посуда", params.prompt, params.labels.names, needs_explanation=False)
     assert answer.label == "посуда"
 
 
@@ -32,10 +32,12 @@ def test_never_a_default_class(raw):
     from stages.common.config import Prompt
 
     prompt = Prompt(
+        reasoning_prefix="",
+        reasoning_tokens=0,
         name="p",
         template="t",
-        category_prefix="КАТЕГОРИЯ: ",
-        explanation_prefix="ПОЯСНЕНИЕ:",
+        category_prefix="Категория: ",
+        explanation_prefix="Пояснение:",
         chat=True,
         thinking=False,
     )

@@ -12,6 +12,7 @@ import pytest
 from stages.common.errors import BackendError, ConfigError
 from stages.labelling.prompting import load_template, render_prompt
 from stages.labelling.teacher import Teacher
+from stages.llm.backend import Choice
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from tests.conftest import ROOT
@@ -31,7 +32,8 @@ class Moody(ScriptedBackend):
 def teacher(params, labels, monkeypatch):
     monkeypatch.chdir(ROOT)
     backend = ScriptedBackend(Path(), params.vllm)
-    return Teacher(CachedModel(backend), labels, params.prompt, replace(params.label, explanations="none"))
+    prompt = replace(params.prompt, reasoning_prefix="")
+    return Teacher(CachedModel(backend), labels, prompt, replace(params.label, explanations="none"))
 
 
 def test_labels_with_a_full_distribution(teacher):
@@ -40,6 +42,24 @@ def test_labels_with_a_full_distribution(teacher):
     assert np.stack(labelled["probabilities"]).sum(axis=1) == pytest.approx(1)
     assert labelled["confidence"].to_list() == pytest.approx([0.9] * 3)
     assert (labelled["failure"] == "").all()
+
+
+def test_the_category_follows_a_line_of_reasoning(teacher):
+    class Spy(ScriptedBackend):
+        prompts: list[str] = []  # noqa: RUF012
+
+        def choose(self, prompts, answers, reasoning=None):
+            assert (reasoning.max_tokens, reasoning.stop) == (7, ("\n",))
+            self.prompts.extend(prompts)
+            yield from super().choose(prompts, answers, reasoning)
+
+    prompt = replace(teacher.prompt, reasoning_prefix="Товар:", reasoning_tokens=7)
+    spy = Spy(Path(), None)
+    labelled, _ = replace(teacher, model=CachedModel(spy), prompt=prompt).label_reviews(FRAME)
+    assert all(text.endswith("\nТовар:") for text in spy.prompts)
+    assert labelled["label"].to_list() == ["обувь", "посуда", "нет товара"]
+    assert labelled["reasoning"].to_list() == ["обув", "посу", "нет "]
+    assert labelled["raw"][0] == "Товар: обув\nКатегория: обувь"
 
 
 def test_nothing_is_asked_twice(teacher):
@@ -57,7 +77,7 @@ def test_explanation_policies(teacher, policy, explained):
     labelled, _ = replace(teacher, label=label, model=CachedModel(Moody(Path(), None))).label_reviews(FRAME)
     assert (labelled["explanation"] != "").sum() == explained
     if explained:
-        assert labelled["raw"][0] == "КАТЕГОРИЯ: обувь\nПОЯСНЕНИЕ: понятно из слов"
+        assert labelled["raw"][0] == "Категория: обувь\nПояснение: понятно из слов"
 
 
 def test_what_cannot_be_parsed_is_quarantined_after_the_retries(teacher):
@@ -69,8 +89,8 @@ def test_what_cannot_be_parsed_is_quarantined_after_the_retries(teacher):
 
 def test_a_backend_whose_probabilities_do_not_sum_to_one_is_refused(teacher):
     class Broken(ScriptedBackend):
-        def choose(self, prompts, answers):
-            yield from ((index, [-1.0] * len(answers) + [1.0]) for index in range(len(prompts)))
+        def choose(self, prompts, answers, reasoning=None):
+            yield from ((index, Choice("", [-1.0] * len(answers), 1.0)) for index in range(len(prompts)))
 
     with pytest.raises(BackendError, match="do not sum to 1"):
         replace(teacher, model=CachedModel(Broken(Path(), None))).label_reviews(FRAME)

@@ -18,7 +18,7 @@ from pathlib import Path
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 model = CachedModel(ScriptedBackend(Path(), None))
-print(model.choose([f"{n} обувь" for n in range(60)], ["обувь", "нет"], "x")[0][0], model.asked)
+print(model.choose([f"{n} обувь" for n in range(60)], ["обувь", "нет"], "x")[0].mass, model.asked)
 """
 
 
@@ -55,10 +55,11 @@ def test_key_covers_what_changes_an_answer(tmp_path):
     model.complete(["a"], [Sampling(5, seed=1)], "x")
     model.choose(["a"], ["b", "c"], "x")
     model.choose(["a"], ["b", "d"], "x")
+    model.choose(["a"], ["b", "d"], "x", Sampling(5))
     backend.identity = "another model"
     model.choose(["a"], ["b", "d"], "x")
-    assert model.asked == 5
-    assert len(model.cache) == 5
+    assert model.asked == 6
+    assert len(model.cache) == 6
 
 
 def test_unknown_backend_is_named():

@@ -104,6 +104,7 @@ def loss_settings() -> Loss:
 def train_settings(loss_settings: Loss) -> Train:
     """Three short epochs."""
     return Train(
+        linear_probe=None,
         epochs=3,
         batch_size=4,
         learning_rate=0.003,

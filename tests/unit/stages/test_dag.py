@@ -63,6 +63,25 @@ def test_code_deps_exist_and_are_used(name):
             assert any(file == path or path in file.parents for file in used), f"{name} lists {dep} but never runs it"
 
 
+def sections(file: Path) -> set[str]:
+    """Sections of params.yaml that the functions of `file` read off a variable called `params`."""
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "params"
+    }
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_exist_and_hold_what_the_stage_reads(name):
+    stage = STAGES[name]
+    listed = [key.split(".")[0] for key in stage.get("params", [])]
+    assert set(listed) <= set(yaml.safe_load((ROOT / "params.yaml").read_text()))
+    missing = sections(module_file(stage["cmd"].split()[2])) - set(listed)
+    assert not missing, f"stage {name} reads {sorted(missing)}; a change there would not rerun it: add it to params"
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_every_stage_says_what_it_does(name):
     assert len(STAGES[name]["desc"]) > 20

@@ -1,5 +1,6 @@
 """Generation with scripted models: the plan, the budget, the trace of every row, and what an interruption costs."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -15,6 +16,7 @@ from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
 from stages.synthesis.generation import Writer
 from stages.synthesis.requests import (
+    SHARED,
     Request,
     base_requests,
     choose_exemplars,
@@ -47,8 +49,8 @@ def embed(texts: list[str]) -> np.ndarray:
 
 
 def requests(label: str) -> Iterator[Request]:
-    while True:
-        yield Request(label, f"Товар: {label.split()[0]}", ["seed-1"], {"product": label})
+    for number in itertools.count():
+        yield Request(label, number, f"Товар: {label.split()[0]}", ["seed-1"], {"product": label})
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_the_plan_is_filled_and_every_row_can_be_traced(writer, params):
 def test_the_budget_ends_it_and_the_shortfall_is_named(writer, params):
     # The teacher reads an electronic thing in none of these texts, so all of them are dropped.
     wanted = {"украшения и аксессуары": 3}
-    never = {"украшения и аксессуары": (Request("украшения и аксессуары", "x", [], {}) for _ in range(10**6))}
+    never = {"украшения и аксессуары": (Request("украшения и аксессуары", n, "x", [], {}) for n in range(10**6))}
     step = replace(params.generate.base, candidates=2.0)
     generation = writer.write("base", step, wanted, never, KNOWN)
     assert len(generation.candidates) == 6
@@ -113,17 +115,29 @@ def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
 def test_retelling_shows_source_and_exemplars(params):
     template = load_generation_template(str(ROOT / params.generate.style.template))
     sources = pd.DataFrame({"id": ["a"], "text": ["чашка треснула"], "label": ["посуда"], "attributes": ["{}"]})
-    request = next(
-        retelling_requests(template, sources, "посуда", {"a": ["ну такое"]}, {"a": ["r9"]}, np.random.default_rng(0))
-    )
+    shown = pd.DataFrame({"id": ["r9"], "text": ["ну такое"]})
+    request = next(retelling_requests(template, sources, "посуда", lambda _: shown, np.random.default_rng(0)))
     assert request.seed_ids == ["a", "r9"]
     assert "- ну такое" in request.prompt
     assert "Гладко: чашка треснула" in request.prompt
-    assert list(retelling_requests(template, sources, "обувь", {}, {}, np.random.default_rng(0))) == []
+    assert list(retelling_requests(template, sources, "обувь", lambda _: shown, np.random.default_rng(0))) == []
+
+
+def test_retellings_of_a_group_share_their_exemplars(params):
+    template = load_generation_template(str(ROOT / params.generate.style.template))
+    texts = [f"чашка номер {number}" for number in range(SHARED + 3)]
+    sources = pd.DataFrame({"id": texts, "text": texts, "label": "посуда", "attributes": "{}"})
+    endless = retelling_requests(
+        template, sources, "посуда", lambda group: group.head(1).assign(id="r"), np.random.default_rng(0)
+    )
+    prompts = [request.prompt for request in islice(endless, len(texts))]
+    beginnings = [prompt.split("Гладко: чашка")[0] for prompt in prompts]
+    assert len(set(beginnings[:SHARED])) == len(set(beginnings[SHARED:])) == 1
+    assert beginnings[0] != beginnings[-1]
 
 
 def test_exemplars_are_close_and_unlike_each_other():
     real = np.array([[1, 0], [0.999, 0.045], [0.6, 0.8], [-1, 0]], dtype=np.float32)
     source = np.array([[0.8, 0.6]], dtype=np.float32)
-    assert choose_exemplars(source, real, 2) == [[2, 0]]
-    assert choose_exemplars(source, real, 2, diversity=0.0) == [[2, 1]]
+    assert choose_exemplars(source, real, 2) == [2, 0]
+    assert choose_exemplars(source, real, 2, diversity=0.0) == [2, 1]

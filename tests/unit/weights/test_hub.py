@@ -85,3 +85,19 @@ def test_unreachable_hub_tells_the_ways_out(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(hub, "snapshot_download", unreachable)
     with pytest.raises(ModelError, match=r"tiny/bert.*no route to host.*source: path.*source: pypi"):
         hub.fetch("tiny/bert", COMMIT, tmp_path / "model")
+
+
+def test_a_branch_is_pinned_to_what_was_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(repo: str, *, local_files_only: bool = False, **_: object) -> str:
+        if local_files_only and repo == "tiny/absent":
+            raise FileNotFoundError(repo)
+        return str(tmp_path / "snapshots" / (COMMIT if local_files_only else COMMIT[::-1]))
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    assert hub.commit("tiny/fetched", "main") == COMMIT
+    assert hub.commit("tiny/absent", "main") == COMMIT[::-1]
+
+
+@pytest.mark.parametrize(("revision", "pinned"), [(COMMIT, True), ("main", False), (COMMIT[:7], False), (None, False)])
+def test_only_a_full_commit_pins(revision: str | None, pinned: bool) -> None:
+    assert hub.is_commit(revision) is pinned

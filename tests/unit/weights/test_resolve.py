@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_provenance_tells_origin_and_checksum(existing: Path, tmp_path: Path) ->
     folder = tmp_path / "models" / "student"
     provenance = resolve(from_path(existing), folder)
     assert json.loads((folder / "provenance.json").read_text()) == provenance
+    assert len(provenance.pop("code")) == 64
     assert provenance == {
         "name": "tiny",
         "license": "MIT",
@@ -53,6 +55,29 @@ def test_failure_leaves_the_former_model(existing: Path, tmp_path: Path) -> None
         resolve(from_path(tmp_path / "absent"), folder)
     assert (folder / "model.safetensors").read_bytes() == b"weights"
     assert [path.name for path in folder.parent.iterdir()] == ["student"]
+
+
+def test_the_same_wheels_in_two_roles_are_converted_once(
+    existing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(model: Model, folder: Path) -> None:
+        converted.append(folder)
+        for path in existing.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+
+    converted: list[Path] = []
+    monkeypatch.setitem(resolving.WRITERS, ("pypi", "gguf"), convert)
+    wheels = [Wheel(name="a", version="1", sha256="0" * 64, member="a.bin")]
+    model = Model(name="tiny", source="pypi", license="MIT", format="gguf", wheels=wheels)
+    first = resolve(model, tmp_path / "models" / "teacher")
+    assert resolve(model, tmp_path / "models" / "generator") == first
+    assert len(converted) == 1
+    resolve(replace(model, name="another"), tmp_path / "models" / "student")
+    assert len(converted) == 2
+    # Another state of the converting code makes the other role's folder worthless.
+    monkeypatch.setattr(resolving, "origin", lambda model: {"code": "new"})
+    resolve(model, tmp_path / "models" / "generator")
+    assert len(converted) == 3
 
 
 def test_a_new_model_replaces_all_of_the_former(existing: Path, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Compare what a configuration needs with what a machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.common.config import Vllm
+from stages.common.errors import ConfigError
+from stages.hardware.machine import Card, driver_cards, usable_cards
+
+
+def shortfall(engine: Vllm, cards: Sequence[Card], unusable: Sequence[str] = ()) -> str:
+    """What is missing for `engine`, in words; empty if nothing is.
+
+    `unusable` names cards that the driver shows while torch sees none.
+    """
+    if engine.device == "cpu":
+        return ""
+    wanted = f"{engine.tensor_parallel_size} of at least {engine.min_gpu_gib:g} GiB"
+    if not cards and unusable:
+        return f"torch in this environment sees no graphics card but the driver does ({unusable[0]}): `make setup-gpu`"
+    if len(cards) < engine.tensor_parallel_size:
+        return f"it needs NVIDIA graphics cards ({wanted}), and this machine has {len(cards) or 'none'}"
+    # vLLM takes the first so many.
+    for card in cards[: engine.tensor_parallel_size]:
+        if card.gib < engine.min_gpu_gib:
+            return f"it needs graphics cards ({wanted}), and {card.name} has {card.gib:.1f} GiB"
+        if card.capability < engine.min_compute_capability:
+            needed = f"compute capability {engine.min_compute_capability}"
+            return f"it needs {needed}, and {card.name} has {card.capability}"
+    return ""
+
+
+def require_hardware(engine: Vllm) -> None:
+    """Stop before anything is fetched for hardware that is not there.
+
+    Raises:
+        ConfigError: the graphics cards that the `vllm` settings are meant for are missing or too small.
+    """
+    if engine.device == "cpu":
+        return
+    cards = usable_cards()
+    missing = shortfall(engine, cards, () if cards else driver_cards())
+    if missing:
+        raise ConfigError(
+            f"vllm.device={engine.device}: {missing}. Nothing was fetched. `make doctor` names the profiles that this "
+            'machine can run; compose one with `make params SET="profile=…"`'
+        )

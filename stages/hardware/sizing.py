@@ -1,0 +1,211 @@
+"""How long a run takes and how much fits, computed from a few published numbers.
+
+A matrix product of P weights costs 2P operations a token (Kaplan et al. 2020, section 2.1). Reading a prompt is bound
+by arithmetic, writing an answer token by token by memory. Processors reach a share of their peak; the shares come from
+published measurements that docs/gpu.md names, and `benchmarks/gpu_sizing.py` compares both. Nothing of this was
+measured on a graphics card by this project: take it for the order of magnitude.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stages.common.config import Params, Vllm
+
+GIB = 2**30
+# A review and its answer in tokens: what the prefix cache cannot hold of a labelling prompt is the review, half a
+# block of 16, the turn's end and the start of the answer; the whole prompt counts for attention and the cache.
+REVIEW, UNCACHED, PROMPT = 40, 64, 640
+EXPLANATION, WRITTEN, EXAMPLES = 40, 60, 400
+# Gibibytes that activations and CUDA graphs take beside weights and cache.
+RESERVED_GIB = 1.5
+# Share of the memory bandwidth that decoding reaches, of its own arithmetic that training does, of two cards that
+# tensor parallelism leaves.
+BANDWIDTH_SHARE, TRAINING_SHARE, PARALLEL_SHARE = 0.77, 0.5, 0.8
+# Against half precision: 8-bit arithmetic where the card has it, and 4-bit weights, unpacked first (with a margin).
+FP8_GAIN, AWQ_GAIN = 1.4, 0.8
+# Milliseconds in which PyTorch launches the kernels of one encoder layer, forward.
+LAUNCH_MS = 0.4
+
+
+@dataclass(frozen=True)
+class Processor:
+    """Peaks without sparsity: half-precision TFLOP/s, memory in GB/s; `share` of the peak that products reach."""
+
+    name: str
+    gib: float
+    tflops: float
+    bandwidth: float
+    share: float
+    has_fp8: bool = False
+
+    @property
+    def rate(self) -> float:
+        """Operations a second of large half-precision products."""
+        return self.tflops * self.share * 1e12
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes a second that decoding reads."""
+        return self.bandwidth * BANDWIDTH_SHARE * 1e9
+
+
+@dataclass(frozen=True)
+class Network:
+    """`body`: weights that every token meets (embeddings apart); `weights`: all; attention of `layers` x `kv_heads`."""
+
+    body: float
+    weights: float
+    layers: int
+    width: int
+    kv_heads: int = 0
+    head_size: int = 128
+    arithmetic: str = "half"
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes of key-value cache a token, in half precision."""
+        return 2 * 2 * self.layers * self.kv_heads * self.head_size
+
+    def operations(self, tokens: float, context: float) -> float:
+        """Operations to read `tokens`, each attending to `context` tokens on average."""
+        return tokens * (2 * self.body + 4 * self.layers * self.width * context)
+
+
+# Dense peaks of NVIDIA's data sheets; keys are parts of the names that the driver gives.
+PROCESSORS = {
+    "T4": Processor("T4", 14.6, 65, 320, share=0.3),
+    "L4": Processor("L4", 22.2, 121, 300, share=0.4, has_fp8=True),
+    "RTX 4090": Processor("RTX 4090", 23.5, 165, 1008, share=0.5, has_fp8=True),
+    "A100-SXM4-40GB": Processor("A100 40 GB", 39.4, 312, 1555, share=0.48),
+    "A100-SXM4-80GB": Processor("A100 80 GB", 79.1, 312, 2039, share=0.48),
+    "H100": Processor("H100 80 GB", 79.1, 989, 3350, share=0.28, has_fp8=True),
+}
+# From each model's config.json, by its name in conf/models/catalogue.
+NETWORKS = {
+    "qwen3-14b": Network(13.2e9, 14.8e9, 40, 5120, 8),
+    "qwen3-14b-fp8": Network(13.2e9, 14.8e9, 40, 5120, 8, arithmetic="fp8"),
+    "qwen3-14b-awq": Network(13.2e9, 14.8e9, 40, 5120, 8, arithmetic="awq"),
+    "qwen2.5-72b-awq": Network(70.2e9, 72.7e9, 80, 8192, 8, arithmetic="awq"),
+    "qwen2.5-coder-1.5b": Network(1.31e9, 1.54e9, 28, 1536, 2),
+    "qwen2.5-coder-0.5b": Network(0.36e9, 0.49e9, 24, 896, 2, head_size=64),
+    "xlm-roberta-large": Network(0.302e9, 0.56e9, 24, 1024),
+    "e5-small": Network(0.021e9, 0.118e9, 12, 384),
+}
+
+
+def cpu(cores: int) -> Processor:
+    """A processor without a graphics card: 40 GFLOP/s a core, from the shipped sample's run on two AVX2 cores."""
+    return Processor("CPU", 0.0, 0.04 * cores, 20, share=1.0)
+
+
+def processor(name: str) -> Processor | None:
+    """The known card whose name is part of what the driver calls it."""
+    return next((found for key, found in PROCESSORS.items() if key in name), None)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A language model of `weights_gb` on one processor, or split over several, with the engine's settings."""
+
+    network: Network
+    weights_gb: float
+    card: Processor
+    engine: Vllm
+
+    @property
+    def _cards(self) -> float:
+        count = self.engine.tensor_parallel_size
+        return count if count == 1 else count * PARALLEL_SHARE
+
+    def reading(self, tokens: float, context: float) -> float:
+        """Seconds to read `tokens` of a prompt: operations / (peak x share x gain of the weights' format)."""
+        gain = {"fp8": FP8_GAIN if self.card.has_fp8 else 1.0, "awq": AWQ_GAIN}.get(self.network.arithmetic, 1.0)
+        return self.network.operations(tokens, context) / (self.card.rate * gain * self._cards)
+
+    def step(self, sequences: int, context: float) -> float:
+        """Seconds in which each of `sequences` gets a token: (weights + cache read) / bandwidth, or the arithmetic."""
+        read = self.weights_gb * 1e9 + sequences * context * self.network.kv_bytes
+        return max(read / (self.card.bytes_per_second * self._cards), self.reading(sequences, context))
+
+    @property
+    def cache_tokens(self) -> int:
+        """Tokens for which the key-value cache has room: what the weights leave of the memory that vLLM may use."""
+        if self.engine.device == "cpu":
+            return int(self.engine.kv_cache_gib * GIB / self.network.kv_bytes)
+        free = self.card.gib * self.engine.gpu_memory_utilization - RESERVED_GIB
+        free = free * self.engine.tensor_parallel_size - self.weights_gb * 1e9 / GIB
+        return max(0, int(free * GIB / self.network.kv_bytes))
+
+    def sequences(self, own_tokens: int) -> int:
+        """Requests at a time, each with `own_tokens` beside a prompt that all share."""
+        return max(1, min(self.engine.max_num_seqs, (self.cache_tokens - PROMPT) // own_tokens))
+
+    def label(self) -> float:
+        """Seconds a review for the category alone."""
+        return self.reading(UNCACHED, PROMPT)
+
+    def explain(self) -> float:
+        """Seconds more a review for an explanation: the review is read again, and some forty tokens are written."""
+        at_a_time = self.sequences(UNCACHED + EXPLANATION)
+        return self.reading(UNCACHED, PROMPT) + EXPLANATION * self.step(at_a_time, PROMPT) / at_a_time
+
+    def write(self) -> float:
+        """Seconds a synthetic candidate: its examples differ from request to request, so they are all read."""
+        own = EXAMPLES + WRITTEN
+        at_a_time = self.sequences(own)
+        return self.reading(EXAMPLES, EXAMPLES / 2) + WRITTEN * self.step(at_a_time, own) / at_a_time
+
+
+@dataclass(frozen=True)
+class Student:
+    """An encoder on one processor. Batches hold texts of similar length: `padding` is what they add."""
+
+    network: Network
+    card: Processor
+    padding: float = 1.15
+
+    def epoch(self, rows: int, batch_size: int, *, recompute: bool) -> float:
+        """Seconds an epoch of `rows`; a step cannot be shorter than its kernels take to launch.
+
+        A step costs three forward passes, four with checkpointing, and AdamW's 28 bytes read and written a weight.
+        """
+        passes = 4 if recompute else 3
+        tokens = batch_size * REVIEW * self.padding
+        compute = passes * self.network.operations(tokens, REVIEW) / (self.card.rate * TRAINING_SHARE)
+        launch = passes * self.network.layers * LAUNCH_MS / 1000
+        return rows / batch_size * (max(compute, launch) + 28 * self.network.weights / self.card.bytes_per_second)
+
+    def single(self) -> float:
+        """Seconds for one review: launches, weights in half precision, or arithmetic, whichever is longest."""
+        read = 2 * self.network.body / self.card.bytes_per_second
+        launch = self.network.layers * LAUNCH_MS / 1000
+        return max(launch, read, self.network.operations(REVIEW, REVIEW) / self.card.rate)
+
+    def batched(self, batch_size: int) -> float:
+        """Seconds a review in batches."""
+        compute = self.network.operations(batch_size * REVIEW * self.padding, REVIEW) / self.card.rate
+        return max(compute, self.network.layers * LAUNCH_MS / 1000) / batch_size
+
+
+def download_gb(params: Params) -> float:
+    """Decimal gigabytes to fetch; a model in two roles is fetched once."""
+    return sum({model.name: model.download_gb for model in params.models.values()}.values())
+
+
+def disk_gb(params: Params) -> float:
+    """Decimal gigabytes on disk at most: downloads, and a folder for every role."""
+    return download_gb(params) + sum(model.folder_gb for model in params.models.values())
+
+
+def teacher(params: Params, card: Processor) -> Teacher | None:
+    """The configured teacher on `card`, if its network is known."""
+    model = params.models["teacher"]
+    network = NETWORKS.get(model.name)
+    return Teacher(network, model.folder_gb, card, params.vllm) if network else None
+
+
+def student(params: Params, card: Processor) -> Student | None:
+    """The configured student on `card`, if its network is known."""
+    network = NETWORKS.get(params.models["student"].name)
+    return Student(network, card) if network else None

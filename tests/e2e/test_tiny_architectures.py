@@ -1,0 +1,54 @@
+"""The GPU profile's chain on a CPU: real vLLM, real fine-tuning, real DVC, random models of the same architectures."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.e2e.test_chain import copy_of_checkout, metric, run
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of this checkout with `experiment=tiny` and its models, after `dvc repro`."""
+    target = copy_of_checkout(tmp_path_factory.mktemp("tiny") / "checkout")
+    run(target, "-m", "tests.tiny_models", "data/tiny")
+    run(target, "-m", "stages.compose", "experiment=tiny")
+    run(target, "-m", "dvc", "repro")
+    return target
+
+
+def config(checkout: Path, folder: str) -> dict:
+    return json.loads((checkout / "data" / folder / "config.json").read_text())
+
+
+def test_the_teacher_is_a_qwen3_that_labelled_most_reviews(checkout, labels):
+    assert config(checkout, "models/teacher")["architectures"] == ["Qwen3ForCausalLM"]
+    summary = metric(checkout, "label")
+    # Random weights write explanations without a letter now and then; those rows are set aside.
+    assert summary["label_coverage"] > 0.8
+    labelled = pd.read_parquet(checkout / "data/label/labels.parquet")
+    assert set(labelled["label"]) <= set(labels)
+    assert (labelled["explanation"] != "").any()
+    for probabilities in labelled["probabilities"]:
+        assert sum(probabilities) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_student_is_a_trained_xlm_roberta_with_the_nine_labels(checkout, labels):
+    student = config(checkout, "students/real")
+    assert student["architectures"] == ["XLMRobertaForSequenceClassification"]
+    assert [student["id2label"][str(index)] for index in range(9)] == labels
+    assert metric(checkout, "train_real")["best_epoch"] == 1
+    assert metric(checkout, "benchmark")["within_limit"]
+
+
+def test_teacher_and_student_are_scored_on_the_gold_rows(checkout):
+    scores = metric(checkout, "evaluate")["sample_gold"]
+    assert {who: scores[who]["all"]["rows"] for who in ("teacher", "real")} == {"teacher": 18, "real": 18}
+
+
+def test_nothing_runs_again(checkout):
+    assert "Running stage" not in run(checkout, "-m", "dvc", "repro")

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from stages.modelling.metrics import expected_calibration_error
+from stages.modelling.plots import class_f1, reliability
+
+
+def test_the_gaps_of_the_table_are_the_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([0.4, 0.4, 0.4], 500)
+    actual = rng.integers(0, 3, 500)
+    table = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == actual)
+    assert table["rows"].sum() == 500
+    gaps = (table["rows"] * (table["confidence"] - table["accuracy"]).abs()).sum() / 500
+    assert gaps == pytest.approx(expected_calibration_error(probabilities, actual), abs=1e-4)
+
+
+def test_rows_without_an_answer_and_empty_bins_are_left_out() -> None:
+    table = reliability(np.array([0.9, 0.95, np.nan, 0.2]), np.array([True, False, False, True]), bins=2)
+    assert table.to_dict("list") == {"confidence": [0.2, 0.925], "accuracy": [1.0, 0.5], "rows": [1, 2]}
+    assert reliability(np.array([]), np.array([], dtype=bool)).empty
+
+
+def test_f1_by_class() -> None:
+    table = class_f1({"обувь": {"precision": None, "recall": 0.0, "f1": 0.0, "support": 3}})
+    assert table.to_dict("records") == [{"label": "обувь", "f1": 0.0, "support": 3}]
+    assert list(class_f1({})) == ["label", "f1", "support"]

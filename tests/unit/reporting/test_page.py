@@ -1,0 +1,97 @@
+"""The page as text: what is in it, and that nothing a review holds becomes mark-up."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+import stages.report
+from stages.common.config import Params
+from stages.reporting.figures import figures
+from stages.reporting.page import card, page
+from stages.reporting.run import Run
+from tests.unit.reporting.conftest import ATTACK
+
+
+class Tags(HTMLParser):
+    """Collects start tags with their attributes, and the text of scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.lasttag == "script" and data.strip():
+            self.scripts.append(data)
+
+
+@pytest.fixture
+def html(run: Run) -> str:
+    return page(figures(run))
+
+
+def test_reviews_are_text(html: str) -> None:
+    tags = Tags(html)
+    assert [attributes for tag, attributes in tags.found if tag == "script"] == [
+        {"type": "application/json", "id": "points"},
+        {},
+    ]
+    assert not [tag for tag, _ in tags.found if tag in ("img", "iframe", "object")]
+    assert not [attributes for _, attributes in tags.found if any(name.startswith("on") for name in attributes)]
+    assert json.loads(tags.scripts[0])["points"]["text"][0] == ATTACK
+
+
+def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
+    tags = Tags(html)
+    assert {attributes["href"] for tag, attributes in tags.found if "href" in attributes} <= {"data:,"}
+    assert not [tag for tag, attributes in tags.found if "src" in attributes]
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_it_shows_what_the_run_gave(html: str) -> None:
+    for shown in ("0.400", "+0.100", "−0.020", "41", "украшения и аксессуары", "learned from the teacher", "MIT"):
+        assert shown in html
+
+
+def test_ids_are_unique_and_labels_point_to_them(html: str) -> None:
+    attributes = [given for _, given in Tags(html).found]
+    ids = [given["id"] for given in attributes if "id" in given]
+    assert len(ids) == len(set(ids))
+    assert {given["aria-labelledby"] for given in attributes if "aria-labelledby" in given} <= set(ids)
+
+
+def test_a_run_without_optional_parts_has_a_page(unchecked: Run) -> None:
+    html = page(figures(unchecked))
+    assert "agreement with the teacher" in html
+    assert "F1" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    assert "<canvas" not in html
+
+
+def test_cards_are_markdown_with_a_readable_head(run: Run, unchecked: Run) -> None:
+    for given in (figures(run), figures(unchecked)):
+        text = card("model_card.md.jinja", given)
+        head = yaml.safe_load(text.split("---\n")[1])
+        assert head["license"] == "mit"
+        assert ("model-index" in head) == given["gold"]["checked"]
+        assert not re.search(r"\n\n\n", text)
+        dataset_card = card("dataset_card.md.jinja", {**given, "structure": "# Training set\n"})
+        assert dataset_card.startswith("# Training set")
+        assert ("macro F1" in dataset_card) == given["gold"]["checked"]
+
+
+def test_the_stage_writes_page_and_cards(folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages.report, "load", lambda: params)
+    stages.report.main()
+    first = {path.name: path.read_bytes() for path in (folder / "data/report").iterdir()}
+    assert set(first) == {"report.html", "model_card.md", "dataset_card.md"}
+    stages.report.main()
+    assert first == {path.name: path.read_bytes() for path in (folder / "data/report").iterdir()}
