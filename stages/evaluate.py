@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from stages.common.config import load
 from stages.common.errors import run_stage
 from stages.common.io import atomic_path, read_table, write_json, write_table
-from stages.common.schema import DATASET, INGEST, LABEL, METRICS, STUDENTS
+from stages.common.schema import DATASET, EVALUATE, INGEST, LABEL, METRICS, STUDENTS
+from stages.common.spreadsheet import escape_formulas
 from stages.modelling import report
 from stages.modelling.gold import AGREEMENT, labelled_gold, teacher_labelled
 from stages.modelling.pictures import draw_confusion
 from stages.modelling.plots import class_f1, reliability
 from stages.modelling.predict import predict_probabilities, trained_variants
 from stages.modelling.rows import load_splits
-from stages.modelling.spreadsheet import escape_formulas
 
 logger = logging.getLogger(__name__)
-
-EVALUATE = Path("data/evaluate")
 
 
 def main() -> None:

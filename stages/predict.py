@@ -11,9 +11,9 @@ from stages.common.errors import DataError, run_stage
 from stages.common.io import write_table
 from stages.common.reading import read_reviews_file
 from stages.common.schema import STUDENTS
+from stages.common.spreadsheet import escape_formulas
 from stages.ingestion.cleaning import clean
 from stages.modelling.predict import Classifier, trained_variants
-from stages.modelling.spreadsheet import escape_formulas
 
 logger = logging.getLogger(__name__)
 

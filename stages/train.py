@@ -7,7 +7,6 @@ import dataclasses
 import logging
 import shutil
 
-import numpy as np
 from transformers import set_seed
 
 from stages.common.config import load
@@ -16,8 +15,7 @@ from stages.common.io import write_json
 from stages.common.schema import DATASET, METRICS, MODELS, PROVENANCES, STUDENTS
 from stages.modelling.checkpoints import run_folder
 from stages.modelling.curves import LiveCurves
-from stages.modelling.probe import probe_head
-from stages.modelling.rows import encode, load_splits, variant_rows
+from stages.modelling.rows import load_splits, variant_rows
 from stages.modelling.student import build_student
 from stages.modelling.trainer import fine_tune
 
@@ -39,10 +37,6 @@ def main() -> None:
     weights = MODELS / "student"
     set_seed(params.seed)
     model, tokenizer = build_student(weights, params.labels.names, params.train)
-    if params.train.linear_probe is not None:
-        encoded = encode(train_rows, tokenizer, params.train.max_tokens, confidence_weighting=False)
-        tokens = encoded.select_columns(["input_ids", "attention_mask"]).to_list()
-        probe_head(model, tokenizer, tokens, np.asarray(train_rows["label"][:]), params.train.linear_probe)
     checkpoints = run_folder(settings, weights, train_rows, validation_rows)
     curves = LiveCurves(METRICS / "train" / variant)
     result = fine_tune(

@@ -24,6 +24,7 @@ SYNTHETIC = Path("data/synthetic")
 DATASET = Path("data/dataset")
 MODELS = Path("data/models")
 STUDENTS = Path("data/students")
+EVALUATE = Path("data/evaluate")
 METRICS = Path("metrics")
 
 SPLITS = ("train", "validation", "test")

@@ -45,13 +45,10 @@ class Machine:
 
 def look(folder: Path = Path()) -> Machine:
     """Describe this machine; the free disk is that of the file system that holds `folder`."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = facts.get("flags", "").split()
+    flags = _cpuinfo().get("flags", "").split()
     cards = usable_cards()
     return Machine(
-        cpu=facts.get("model name") or platform.processor() or platform.machine(),
+        cpu=cpu_model(),
         cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
         cpu_flags=tuple(flag for flag in CPU_FLAGS if flag in flags),
         ram_gib=psutil.virtual_memory().total / GIB,
@@ -59,6 +56,17 @@ def look(folder: Path = Path()) -> Machine:
         cards=cards,
         unusable_cards=() if cards else driver_cards(),
     )
+
+
+def cpu_model() -> str:
+    """The processor's name."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def usable_cards() -> tuple[Card, ...]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stages.common.config import Params, Vllm
+from stages.hardware.machine import GIB
 
-GIB = 2**30
 # A review and its answer in tokens: what the prefix cache cannot hold of a labelling prompt is the review, half a
 # block of 16, the turn's end and the start of the answer; the whole prompt counts for attention and the cache.
 REVIEW, UNCACHED, PROMPT = 40, 64, 640
@@ -151,7 +151,7 @@ class Teacher:
         return self.reading(UNCACHED, PROMPT) + EXPLANATION * self.step(at_a_time, PROMPT) / at_a_time
 
     def write(self) -> float:
-        """Seconds a synthetic candidate: its examples differ from request to request, so they are all read."""
+        """Seconds a synthetic candidate that reads its examples anew: that a group shares them is left out."""
         own = EXAMPLES + WRITTEN
         at_a_time = self.sequences(own)
         return self.reading(EXAMPLES, EXAMPLES / 2) + WRITTEN * self.step(at_a_time, own) / at_a_time

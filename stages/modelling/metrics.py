@@ -15,6 +15,8 @@ from stages.common.schema import FloatArray
 
 IntArray = npt.NDArray[np.integer]
 BoolArray = npt.NDArray[np.bool_]
+# Of confidence, wherever it is held against accuracy.
+BINS = 15
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,12 @@ def score(confusion: IntArray) -> Scores:
     )
 
 
-def expected_calibration_error(probabilities: FloatArray, actual: IntArray, bins: int = 15) -> float:
+def confidence_bins(confidence: FloatArray, bins: int) -> IntArray:
+    """Index 0…bins - 1 of each confidence's equal-width bin, open below and closed above; shape (rows,)."""
+    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+
+
+def expected_calibration_error(probabilities: FloatArray, actual: IntArray, bins: int = BINS) -> float:
     """Mean gap between confidence and accuracy over equal-width bins, 0…1 (Guo et al. 2017, arXiv 1706.04599, eq. 3).
 
     Args:
@@ -72,8 +79,7 @@ def expected_calibration_error(probabilities: FloatArray, actual: IntArray, bins
     confidence = probabilities[answered].max(axis=1)
     correct = probabilities[answered].argmax(axis=1) == actual[answered]
     # Bins are open below and closed above, as in the paper.
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(index, weights=confidence - correct, minlength=bins)
+    gaps = np.bincount(confidence_bins(confidence, bins), weights=confidence - correct, minlength=bins)
     return float(np.abs(gaps).sum() / answered.sum())
 
 

@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.common.schema import FloatArray
-from stages.modelling.metrics import BoolArray
-
-BINS = 15
+from stages.modelling.metrics import BINS, BoolArray, confidence_bins
 
 
 def reliability(confidence: FloatArray, correct: BoolArray, bins: int = BINS) -> pd.DataFrame:
@@ -22,7 +20,7 @@ def reliability(confidence: FloatArray, correct: BoolArray, bins: int = BINS) ->
     """
     answered = ~np.isnan(confidence)
     frame = pd.DataFrame({"confidence": confidence[answered], "accuracy": correct[answered].astype(float)})
-    bin_of_row = np.clip(np.ceil(frame["confidence"] * bins), 1, bins)
+    bin_of_row = confidence_bins(frame["confidence"].to_numpy(), bins)
     means = frame.groupby(bin_of_row).mean().assign(rows=frame.groupby(bin_of_row).size())
     return means.round(4).reset_index(drop=True)
 

@@ -7,6 +7,7 @@ et al., ICLR 2022, arXiv 2202.10054). It also spares the few steps that a small 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.common.schema import FloatArray
-from stages.modelling.metrics import IntArray
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +26,7 @@ logger = logging.getLogger(__name__)
 def probe_head(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    encoded: list[dict[str, list[int]]],
-    labels: IntArray,
+    rows: Dataset,
     regularisation: float,
 ) -> None:
     """Set the last linear layer of `model` in place to a logistic regression over its own inputs.
@@ -34,14 +36,14 @@ def probe_head(
     Args:
         model: a sequence classifier whose last linear layer gives the logits.
         tokenizer: pads the batches.
-        encoded: rows of input_ids and attention_mask.
-        labels: (rows,) label indices; one class alone leaves the head as it is.
+        rows: encoded rows (`rows.encode`); one class alone leaves the head as it is.
         regularisation: inverse strength of the L2 penalty on standardised features (scikit-learn's C).
     """
+    labels = np.asarray(rows["labels"][:])
     if len(np.unique(labels)) < 2:
         return
     head = _last_linear(model)
-    features = head_inputs(model, tokenizer, encoded)
+    features = head_inputs(model, tokenizer, rows)
     scaler = StandardScaler().fit(features)
     regression = LogisticRegression(C=regularisation, class_weight="balanced", max_iter=1000)
     regression.fit(scaler.transform(features), labels)
@@ -60,20 +62,21 @@ def probe_head(
 
 
 def head_inputs(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoded: list[dict[str, list[int]]], batch: int = 64
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Dataset, batch: int = 64
 ) -> FloatArray:
-    """What reaches the last linear layer, without dropout; shape (rows, features), in the order of `encoded`."""
+    """What reaches the last linear layer, without dropout; shape (rows, features), in the order of `rows`."""
+    tokens = rows.select_columns(["input_ids", "attention_mask"]).to_list()
     captured: list[torch.Tensor] = []
     hook = _last_linear(model).register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0].detach().cpu()))
     # Rows of like length share a batch, so that little is padded.
-    order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]["input_ids"]))
+    order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]["input_ids"]))
     collate = DataCollatorWithPadding(tokenizer)
     was_training = model.training
     model.train(False)
     try:
         with torch.inference_mode():
             for start in range(0, len(order), batch):
-                inputs = collate([encoded[row] for row in order[start : start + batch]])
+                inputs = collate([tokens[row] for row in order[start : start + batch]])
                 model(**{name: tensor.to(model.device) for name, tensor in inputs.items()})
     finally:
         hook.remove()

@@ -29,6 +29,7 @@ from stages.common.errors import DataError
 from stages.modelling.checkpoints import last_complete
 from stages.modelling.losses import StudentLoss
 from stages.modelling.metrics import confusion_matrix, score
+from stages.modelling.probe import probe_head
 from stages.modelling.rows import encode, label_counts
 from stages.modelling.student import head_parameters
 
@@ -114,6 +115,8 @@ def fine_tune(
 ) -> FineTuning:
     """Train `model` in place; it ends with the weights of the epoch with the best validation macro F1.
 
+    It starts from a linear probe if `settings.linear_probe` says so.
+
     Goes on from the last complete checkpoint in `checkpoints` if there is one, to the same result as an
     uninterrupted run on the same machine. The caller deletes `checkpoints` once the student is stored.
 
@@ -125,6 +128,7 @@ def fine_tune(
         raise DataError("the dataset has no validation rows to choose the best epoch by; raise data.validation_share")
     require_precision(settings.precision)
     label_names = train_rows.features["label"].names
+    encoded = encode(train_rows, tokenizer, settings.max_tokens, settings.confidence_weighting)
     trainer = StudentTrainer(
         loss=StudentLoss(settings.loss, settings.soft_label_weight, label_counts(train_rows), label_names),
         head_learning_rate=settings.head_learning_rate,
@@ -132,13 +136,16 @@ def fine_tune(
         args=training_arguments(settings, seed, checkpoints, steps=math.ceil(len(train_rows) / settings.batch_size)),
         processing_class=tokenizer,
         data_collator=DataCollatorWithPadding(tokenizer),
-        train_dataset=encode(train_rows, tokenizer, settings.max_tokens, settings.confidence_weighting),
+        train_dataset=encoded,
         eval_dataset=encode(validation_rows, tokenizer, settings.max_tokens, settings.confidence_weighting),
         compute_metrics=_validation_metrics,
         callbacks=list(callbacks),
     )
     checkpoint = last_complete(checkpoints)
     start = time.perf_counter()
+    if settings.linear_probe is not None and not checkpoint:
+        # Only now is the model where it will be trained: on a graphics card, if there is one.
+        probe_head(model, tokenizer, encoded, settings.linear_probe)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     best = max(history, key=lambda entry: entry["eval_macro_f1"])

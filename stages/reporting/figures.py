@@ -16,10 +16,10 @@ from stages.common.config import Model
 from stages.common.schema import PROVENANCES, SYNTHETIC_STEPS
 from stages.modelling.gold import AGREEMENT
 from stages.modelling.plots import reliability as reliability_table
+from stages.modelling.report import BASELINE
 from stages.reporting.run import Run
 
 Figures = dict[str, Any]
-BASELINE = "real"
 ERRORS = 10
 # A page of tens of thousands of points is slow on a phone and shows no more.
 POINTS_OF_A_KIND = 500
@@ -45,7 +45,7 @@ def figures(run: Run) -> Figures:
         "class_f1": class_f1(run),
         "reliability": reliability(run),
         "errors": errors(run),
-        "models": models(run.params.models),
+        "models": models(used_models(run)),
         "settings": settings(run),
         "student": run.params.models["student"],
         "teacher": run.params.models["teacher"],
@@ -242,6 +242,11 @@ def errors(run: Run) -> list[Figures]:
     ]
 
 
+def used_models(run: Run) -> dict[str, Model]:
+    """The models that had a part in the run: no generator where nothing was generated."""
+    return {role: model for role, model in run.params.models.items() if role != "generator" or steps(run)}
+
+
 def models(given: Mapping[str, Model]) -> list[Figures]:
     """Each model of the run: roles, name, licence, where its weights come from, and the exact version."""
     by_name: dict[str, Figures] = {}
@@ -256,7 +261,7 @@ def settings(run: Run) -> dict[str, str]:
     """The parameters that a reader asks about first."""
     params = run.params
     loss, plan = params.train.loss, params.generate.plan
-    return {
+    shown = {
         "data": f"{params.data.name}, {run.metrics['ingest']['rows_out']:,} reviews",
         "seed": str(params.seed),
         "prompt": params.prompt.name,
@@ -266,8 +271,8 @@ def settings(run: Run) -> dict[str, str]:
         "epochs × batch": f"{params.train.epochs} × {params.train.batch_size}",
         "learning rate": f"{params.train.learning_rate:g}",
         "rare below": f"{plan.rare_share:.0%} of the train rows",
-        "wanted in a rare class": f"{plan.wanted:,} rows",
     }
+    return shown | {"wanted in a rare class": f"{plan.wanted:,} rows"} if steps(run) else shown
 
 
 def shortened(text: str) -> str:

@@ -13,9 +13,10 @@ import pandas as pd
 from stages.common.config import Params
 from stages.common.errors import DataError
 from stages.common.io import read_json, read_table
-from stages.common.schema import ANALYSE, METRICS, SYNTHETIC_STEPS
+from stages.common.schema import ANALYSE, EVALUATE, METRICS, SYNTHETIC_STEPS
+from stages.common.spreadsheet import unescape_formulas
 
-PREDICTIONS = Path("data/evaluate/predictions.csv")
+PREDICTIONS = EVALUATE / "predictions.csv"
 POINTS = METRICS / "pictures" / "points.csv"
 CODE = ("stages", "conf", "dvc.yaml", "params.yaml")
 REQUIRED = ("ingest", "label", "dataset", "evaluate")
@@ -63,7 +64,7 @@ def _read_texts(path: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame()
     frame = read_table(path)
-    return frame.assign(text=frame["text"].astype(str).str.replace(r"^'(?=[=+\-@\t\r])", "", regex=True))
+    return frame.assign(text=unescape_formulas(frame["text"]))
 
 
 def _commit() -> str:

@@ -58,11 +58,12 @@ def step_requests(
             label: base_requests(template, vocabulary, sure, label, step.examples, generators[label])
             for label in wanted
         }
+    sources = sources.reset_index(drop=True)
+    vectors = embed(sources["text"].to_list()) if step.examples else None
 
     def exemplars(group: pd.DataFrame) -> pd.DataFrame:
-        if not step.examples:
-            return train.iloc[:0]
-        return train.iloc[choose_exemplars(embed(group["text"].to_list()), real, step.examples)]
+        chosen = [] if vectors is None else choose_exemplars(vectors[group.index], real, step.examples)
+        return train.iloc[chosen]
 
     return {label: retelling_requests(template, sources, label, exemplars, generators[label]) for label in wanted}
 

@@ -46,10 +46,10 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
             hub.link(twin, partial)
         else:
             write(model, partial)
-        if model.format != "huggingface" and not twin:
-            # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
-            for path in partial.glob("*.safetensors"):
-                path.chmod(0o644)
+            if model.format != "huggingface":
+                # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
+                for path in partial.glob("*.safetensors"):
+                    path.chmod(0o644)
         provenance = describe(model, partial)
         write_json(partial / PROVENANCE, provenance)
         shutil.rmtree(folder, ignore_errors=True)
@@ -85,9 +85,13 @@ def origin(model: Model) -> dict[str, Any]:
 
 def _twin(model: Model, folder: Path) -> Path | None:
     """The folder of another role that holds the same wheels' model, so that it need not be converted twice."""
-    notes = sorted(folder.parent.glob(f"*/{PROVENANCE}")) if model.source == "pypi" else []
-    for note in notes:
-        if note.parent != folder and {**read_json(note), "sha256": None} == {**origin(model), "sha256": None}:
+    if model.source != "pypi":
+        return None
+    wanted = origin(model)
+    for note in sorted(folder.parent.glob(f"*/{PROVENANCE}")):
+        found = read_json(note)
+        found.pop("sha256")
+        if note.parent != folder and found == wanted:
             return note.parent
     return None
 

@@ -26,15 +26,15 @@ def test_logits_are_those_of_the_regression(
     set_seed(3)
     rows = splits["train"].filter(lambda row: row["label"] in present)
     model, tokenizer = build_student(encoders[name], rows.features["label"].names, train_settings)
-    encoded = encode(rows, tokenizer, 16, confidence_weighting=False).select_columns(["input_ids", "attention_mask"])
-    tokens, labels = encoded.to_list(), np.asarray(rows["label"][:])
-    features = head_inputs(model, tokenizer, tokens)
-    probe_head(model, tokenizer, tokens, labels, 0.1)
+    encoded = encode(rows, tokenizer, 16, confidence_weighting=False)
+    features, labels = head_inputs(model, tokenizer, encoded), np.asarray(rows["label"][:])
+    probe_head(model, tokenizer, encoded, 0.1)
 
     scaled = StandardScaler().fit_transform(features)
     regression = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000).fit(scaled, labels)
     model.eval()
     with torch.no_grad():
+        tokens = encoded.select_columns(["input_ids", "attention_mask"]).to_list()
         logits = model(**DataCollatorWithPadding(tokenizer)(tokens)).logits.numpy()
     if len(present) == 3:
         assert np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) == pytest.approx(
@@ -49,5 +49,6 @@ def test_one_class_leaves_the_head_as_it_is(
 ) -> None:
     model, tokenizer = build_student(encoders["bert"], splits["train"].features["label"].names, train_settings)
     before = model.classifier.weight.clone()
-    probe_head(model, tokenizer, [], np.zeros(4, dtype=int), 0.1)
+    rows = splits["train"].filter(lambda row: row["label"] == 0)
+    probe_head(model, tokenizer, encode(rows, tokenizer, 16, confidence_weighting=False), 0.1)
     assert torch.equal(before, model.classifier.weight)

@@ -84,9 +84,11 @@ def test_a_student_learns_and_loads_in_a_pipeline(
     assert {path.name for path in (tmp_path / "curves").iterdir()} == {"metrics.json", "plots"}
 
 
+@pytest.mark.parametrize("linear_probe", [None, 0.1])
 def test_a_resumed_run_ends_as_an_uninterrupted_one(
-    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path
+    linear_probe: float | None, encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path
 ) -> None:
+    train_settings = dataclasses.replace(train_settings, linear_probe=linear_probe)
     straight, expected = run(encoders["bert"], splits, train_settings, tmp_path / "straight")
     broken = tmp_path / "broken"
     with pytest.raises(KeyboardInterrupt):

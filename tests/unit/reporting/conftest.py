@@ -11,7 +11,7 @@ import pytest
 from stages.analysis.pictures import STEP_NAMES, write_points
 from stages.common.config import Params
 from stages.common.io import write_json, write_table
-from stages.modelling.spreadsheet import escape_formulas
+from stages.common.spreadsheet import escape_formulas
 from stages.reporting.run import Run, read_run
 
 ATTACK = "</script><script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\"> & =1+1"

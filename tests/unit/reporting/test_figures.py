@@ -72,6 +72,19 @@ def test_confidence_comes_along_where_the_points_have_it(run: Run) -> None:
     assert figures.scatter(dataclasses.replace(run, points=sure))["points"]["confidence"][:2] == [0.5, None]
 
 
+def test_what_had_no_part_in_the_run_is_not_listed(run: Run) -> None:
+    model = run.params.models["student"]
+    given = dataclasses.replace(
+        run, params=dataclasses.replace(run.params, models={"generator": model, "student": model})
+    )
+    assert set(figures.used_models(given)) == {"generator", "student"}
+    assert "wanted in a rare class" in figures.settings(given)
+    metrics = {name: content for name, content in run.metrics.items() if not name.startswith("generate_")}
+    alone = dataclasses.replace(given, metrics=metrics)
+    assert set(figures.used_models(alone)) == {"student"}
+    assert "wanted in a rare class" not in figures.settings(alone)
+
+
 def test_errors_are_the_most_confident_ones_at_most_two_of_a_kind(run: Run) -> None:
     errors = figures.errors(run)
     assert [(error["id"], error["lesson"]) for error in errors] == [
