@@ -8,10 +8,10 @@ import sys
 from stages.common.config import load
 from stages.common.errors import DataError, run_stage
 from stages.common.io import read_table, write_json
-from stages.common.schema import DATASET, INGEST, METRICS, STUDENTS
+from stages.common.schema import DATASET, FINAL, INGEST, METRICS, STUDENTS
 from stages.latency.hardware import hardware
 from stages.latency.timing import benchmark
-from stages.modelling.predict import Classifier, trained_variants
+from stages.modelling.predict import Classifier
 from stages.modelling.rows import load_splits
 
 logger = logging.getLogger(__name__)
@@ -20,14 +20,13 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Time the student on gold texts (or test texts); write `metrics/benchmark.json`; exit 1 beyond the limit."""
     params = load()
-    variant = trained_variants(STUDENTS)[-1]
     texts = read_table(INGEST / "gold.parquet")["text"].to_list() if (INGEST / "gold.parquet").is_file() else []
     if not texts:
         texts = load_splits(DATASET, params.labels.names)["test"]["text"][:]
     if not texts:
         raise DataError("neither gold nor test rows to time the student on; raise data.test_share")
-    measured = benchmark(Classifier(STUDENTS / variant).probabilities, texts, params.benchmark, params.seed)
-    write_json(METRICS / "benchmark.json", {"variant": variant, **measured, "hardware": hardware()})
+    measured = benchmark(Classifier(STUDENTS / FINAL).probabilities, texts, params.benchmark, params.seed)
+    write_json(METRICS / "benchmark.json", {"variant": FINAL, **measured, "hardware": hardware()})
     single, batched = measured["single"], measured["batched"]
     logger.info("one review: %(mean_ms).1f ms on average, %(p95_ms).1f ms at the 95th percentile", single)
     logger.info("batches: %.0f reviews a second", batched["texts_per_second"])

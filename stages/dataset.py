@@ -1,25 +1,36 @@
-"""Stage `dataset`: the labelled rows as a `datasets` folder, checked for leaks."""
+"""Stage `dataset`: real rows, written and synthetic rows of the rare classes, as a `datasets` folder without leaks."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+
+import pandas as pd
 
 from stages.common.config import load
 from stages.common.errors import run_stage
 from stages.common.io import read_table, write_json
-from stages.common.schema import DATASET, INGEST, LABEL, METRICS
-from stages.synthesis.assembly import build, card, check_leaks, counts, real_rows
+from stages.common.schema import ANALYSE, DATASET, FINAL, INGEST, LABEL, METRICS, SYNTHETIC
+from stages.synthesis.assembly import build, card, check_leaks, counts, real_rows, synthetic_rows, written_rows
 
 
 def main() -> None:
-    """Read the labels; write the `datasets` folder `data/dataset/` with its card."""
+    """Read labels, plan, seeds and accepted synthetic rows; write the folder `data/dataset/` with its card."""
     params = load()
-    rows = real_rows(read_table(LABEL / "labels.parquet"))
+    names = params.labels.names
+    plan = read_table(ANALYSE / "plan.csv")
+    rare = plan.loc[plan["to_generate"] > 0, "label"].to_list()
+    parts = [
+        real_rows(read_table(LABEL / "labels.parquet")),
+        written_rows(read_table(Path(params.generate.seeds)), rare, names),
+        synthetic_rows(read_table(SYNTHETIC / FINAL / "accepted.parquet")),
+    ]
+    rows = pd.concat(parts, ignore_index=True)
     check_leaks(rows, read_table(INGEST / "gold.parquet"))
     shutil.rmtree(DATASET, ignore_errors=True)
-    build(rows, params.labels.names).save_to_disk(DATASET)
-    models = {"teacher": params.models["teacher"]}
-    (DATASET / "README.md").write_text(card(rows, params.labels.names, models), encoding="utf-8")
+    build(rows, names).save_to_disk(DATASET)
+    models = {role: params.models[role] for role in ("teacher", "generator")}
+    (DATASET / "README.md").write_text(card(rows, names, models), encoding="utf-8")
     write_json(METRICS / "dataset.json", {"splits": rows["split"].value_counts().to_dict(), "train": counts(rows)})
 
 

@@ -81,7 +81,7 @@ def needs(params: Params, machine: Machine) -> list[str]:
     return [
         *lines,
         f"times     for 1,000 reviews, roughly: labelling {label:.1f} min, explaining all {explain:.1f} min more, "
-        f"training {params.train.epochs} epochs of {epoch:.1f} min",
+        f"training a student {params.train.epochs} epochs of {epoch:.1f} min and a linear probe of {epoch / 3:.1f} min",
     ]
 
 

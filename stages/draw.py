@@ -1,4 +1,4 @@
-"""Stage `draw`: the pictures of real and synthetic reviews, all in one projection."""
+"""Stage `draw`: the seven pictures of real and synthetic reviews, all in one projection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stages.analysis.projection import project
 from stages.common.config import load
 from stages.common.errors import run_stage
 from stages.common.io import read_table
-from stages.common.schema import ANALYSE, LABEL, METRICS, MODELS, SYNTHETIC, SYNTHETIC_STEPS
+from stages.common.schema import ANALYSE, FINAL, LABEL, METRICS, MODELS, SYNTHETIC, SYNTHETIC_STEPS
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +29,17 @@ def main() -> None:
     """Read labels, embeddings, plan and the accepted synthetic rows; write `metrics/pictures/`."""
     params = load()
     real = read_table(LABEL / "labels.parquet").assign(provenance="real")
-    steps = [step for step in SYNTHETIC_STEPS if (SYNTHETIC / step / "accepted.parquet").is_file()]
-    # The table of a step repeats the rows of the steps before it.
-    synthetic = read_table(SYNTHETIC / steps[-1] / "accepted.parquet") if steps else real.iloc[:0]
-    frames = [real, *(synthetic[synthetic["provenance"] == step] for step in steps)]
+    # The last step's table repeats the rows of the steps before it.
+    synthetic = read_table(SYNTHETIC / FINAL / "accepted.parquet")
+    frames = [real, *(synthetic[synthetic["provenance"] == step] for step in SYNTHETIC_STEPS)]
     points = pd.concat([frame[["text", "label", "provenance", "confidence"]] for frame in frames], ignore_index=True)
     points["step"] = points["provenance"].map(STEP_NAMES)
     vectors = embed(points["text"].iloc[len(real) :].to_list(), MODELS / "embedder", params.embed)
-    batches = [vectors[points["provenance"].iloc[len(real) :] == step] for step in steps]
+    batches = [vectors[points["provenance"].iloc[len(real) :] == step] for step in SYNTHETIC_STEPS]
     fitted, placed = project(read_embeddings(ANALYSE, real["id"].to_list()), batches, params.embed, params.seed)
     points[["x", "y"]] = np.concatenate([fitted, *placed])
     plan = read_table(ANALYSE / "plan.csv")
-    pictures = choose_pictures(points, steps, plan.loc[~plan["rare"], "label"].to_list())
+    pictures = choose_pictures(points, SYNTHETIC_STEPS, plan.loc[~plan["rare"], "label"].to_list())
     limits = axes_limits(points)
     for picture in pictures:
         write_picture(METRICS / "pictures", picture.name, draw_picture(picture, params.labels.names, limits))

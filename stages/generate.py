@@ -14,16 +14,22 @@ from stages.common.config import Params, load
 from stages.common.errors import ConfigError, run_stage
 from stages.common.io import read_json, read_table, write_json, write_table
 from stages.common.schema import ANALYSE, INGEST, LABEL, METRICS, MODELS, SYNTHETIC, SYNTHETIC_STEPS
+from stages.common.spreadsheet import escape_formulas
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
 from stages.synthesis.filters import Known, count_reasons
 from stages.synthesis.generation import Writer
-from stages.synthesis.measures import measure_step
+from stages.synthesis.measures import as_table, measure_step
 from stages.synthesis.requests import read_vocabulary
 from stages.synthesis.steps import step_requests, step_wanted
 
 logger = logging.getLogger(__name__)
+
+COLUMNS = (
+    "id", "text", "label", "intended", "teacher_label", "confidence", "probabilities", "reason",
+    "provenance", "seed_ids", "attributes", "prompt",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -52,16 +58,24 @@ def main() -> None:
     wanted = step_wanted(read_table(ANALYSE / "plan.csv"))
     requests = step_requests(name, params, wanted, vocabulary, train, real, before[-1] if before else None, embedded)
     generation = writer(params, embedded).write(name, step, wanted, requests, known)
-    accepted = generation.accepted()
-    write_table(SYNTHETIC / name / "written.parquet", accepted)
-    write_table(SYNTHETIC / name / "accepted.parquet", pd.concat([*before, accepted], ignore_index=True))
-    rejected = generation.candidates[generation.candidates["reason"] != ""]
-    write_table(SYNTHETIC / name / "rejected.csv", rejected[["reason", "intended", "teacher_label", "text"]])
-    shortfall = generation.shortfall(wanted)
-    candidates = generation.candidates
+    # A step that had nothing to ask for lacks the columns of filters and teacher.
+    candidates = generation.candidates.reindex(columns=COLUMNS)
+    accepted = candidates[candidates["reason"] == ""].drop(columns="reason")
+    rejected = candidates.loc[candidates["reason"] != "", ["reason", "intended", "teacher_label", "text"]]
     measures = measure_step(candidates, generation.embeddings, train, real, params.labels.names, params.seed)
-    reasons = count_reasons(candidates["reason"].to_list())
-    write_json(METRICS / f"generate_{name}.json", {"candidates": reasons, "shortfall": shortfall, "measures": measures})
+    shortfall = generation.shortfall(wanted)
+    folder = SYNTHETIC / name
+    write_table(folder / "written.parquet", accepted)
+    write_table(folder / "accepted.parquet", pd.concat([*before, accepted], ignore_index=True))
+    write_table(folder / "rejected.csv", escape_formulas(rejected))
+    write_table(folder / "measures.csv", as_table(measures))
+    summary = {
+        "candidates": count_reasons(candidates["reason"].to_list()),
+        "accepted_share": round(len(accepted) / len(candidates), 4) if len(candidates) else None,
+        "shortfall": shortfall,
+        "measures": measures["all"],
+    }
+    write_json(METRICS / f"generate_{name}.json", summary)
     for label, missing in shortfall.items():
         logger.warning("%s: %r fell %d rows short; raise generate.%s.candidates for more", name, label, missing, name)
 

@@ -8,14 +8,18 @@ import pandas as pd
 
 from stages.common.errors import DataError, run_stage
 from stages.common.io import read_json
-from stages.common.schema import METRICS
+from stages.common.schema import FINAL, METRICS, PROVENANCES
 
 
 def score_table(scores: dict[str, Any]) -> pd.DataFrame:
-    """One row for each gold set, classifier and subset of `metrics/evaluate.json`; intervals in brackets."""
+    """One row for each gold set, classifier and subset of `metrics/evaluate.json`; intervals in brackets.
+
+    Of the students, the one of real rows alone and the final one.
+    """
     rows = []
     for gold_set, by_who in scores.items():
-        for who, subsets in by_who.items():
+        for who in (name for name in ("teacher", PROVENANCES[0], FINAL) if name in by_who):
+            subsets = by_who[who]
             if "agreement" in subsets:
                 rows.append({"reviews": gold_set, "by": who, "agreement": _with_interval(subsets, "agreement")})
                 continue

@@ -10,10 +10,10 @@ from pathlib import Path
 from stages.common.errors import DataError, run_stage
 from stages.common.io import write_table
 from stages.common.reading import read_reviews_file
-from stages.common.schema import STUDENTS
+from stages.common.schema import FINAL, STUDENTS
 from stages.common.spreadsheet import escape_formulas
 from stages.ingestion.cleaning import clean
-from stages.modelling.predict import Classifier, trained_variants
+from stages.modelling.predict import Classifier
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def main() -> None:
         "--output", type=Path, help="CSV or Parquet to write: the input's columns, category, confidence"
     )
     parser.add_argument("--text-column", default="text", help="column with the reviews (default: %(default)s)")
-    parser.add_argument("--model", type=Path, help="student's folder (default: the last variant in data/students)")
+    parser.add_argument("--model", type=Path, default=STUDENTS / FINAL, help="student's folder (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="reviews a batch (default: %(default)s)")
     arguments = parser.parse_args()
     if (arguments.input is None) != (arguments.output is None):
@@ -39,19 +39,19 @@ def main() -> None:
         answer_file(arguments.input, arguments.output, arguments.text_column, arguments.model, arguments.batch_size)
 
 
-def answer_one(model: Path | None) -> None:
+def answer_one(model: Path) -> None:
     """Print category and confidence of the review on standard input."""
     text = clean(sys.stdin.read())
     if not text:
         raise DataError(
             "standard input is empty; pass a review, for instance `echo Платье село | python -m stages.predict`"
         )
-    classifier = load_classifier(model)
+    classifier = Classifier(model)
     (probabilities,) = classifier.probabilities([text])
     print(f"{classifier.labels[probabilities.argmax()]}\t{probabilities.max():.4f}")
 
 
-def answer_file(source: Path, target: Path, text_column: str, model: Path | None, batch_size: int) -> None:
+def answer_file(source: Path, target: Path, text_column: str, model: Path, batch_size: int) -> None:
     """Add category and confidence to the rows of a table; rows without any text get neither."""
     require_target(source, target)
     frame = read_reviews_file(source, text_column)
@@ -60,7 +60,7 @@ def answer_file(source: Path, target: Path, text_column: str, model: Path | None
         raise DataError(f"{source} already has the column {taken[0]!r}; rename it, it would be overwritten")
     # Training saw cleaned texts.
     texts = [clean(text) for text in frame[text_column]]
-    classifier = load_classifier(model)
+    classifier = Classifier(model)
     probabilities = classifier.probabilities_of_all(texts, batch_size)
     categories = [classifier.labels[index] for index in probabilities.argmax(axis=1)]
     frame["category"] = [category if text else "" for category, text in zip(categories, texts, strict=True)]
@@ -79,11 +79,6 @@ def require_target(source: Path, target: Path) -> None:
         raise DataError(f"--output {target} is a folder; name a file")
     if target.resolve() == source.resolve():
         raise DataError(f"--output {target} is the input; name another file")
-
-
-def load_classifier(model: Path | None) -> Classifier:
-    """The student in `model`, or the final variant."""
-    return Classifier(model or STUDENTS / trained_variants(STUDENTS)[-1])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from stages.common.schema import DATASET, METRICS, MODELS, PROVENANCES, STUDENTS
 from stages.modelling.checkpoints import run_folder
 from stages.modelling.curves import LiveCurves
 from stages.modelling.rows import load_splits, variant_rows
-from stages.modelling.student import build_student
+from stages.modelling.student import build_student, save_student
 from stages.modelling.trainer import fine_tune
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 def main() -> None:
     """Write `data/students/<variant>/`, `metrics/train/<variant>/` (curves) and `metrics/train_<variant>.json`."""
-    parser = argparse.ArgumentParser(description="Fine-tune the student on real rows and the synthetic steps so far.")
-    parser.add_argument("variant", choices=PROVENANCES, help="the last provenance step whose rows are learned from")
+    parser = argparse.ArgumentParser(description="Fine-tune the student on the train rows up to one provenance.")
+    parser.add_argument("variant", choices=PROVENANCES, help="the last provenance whose rows are learned from")
     variant: str = parser.parse_args().variant
 
     params = load()
@@ -45,8 +45,7 @@ def main() -> None:
 
     student = STUDENTS / variant
     shutil.rmtree(student, ignore_errors=True)
-    model.save_pretrained(student)
-    tokenizer.save_pretrained(student)
+    save_student(model, tokenizer, student)
     write_json(
         METRICS / f"train_{variant}.json",
         {

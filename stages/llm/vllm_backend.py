@@ -230,6 +230,9 @@ def engine_arguments(folder: Path, dtype: str, settings: Vllm) -> dict[str, Any]
         "quantization": settings.quantization,
         "tensor_parallel_size": settings.tensor_parallel_size,
         "enable_prefix_caching": True,
+        # vLLM 0.32 on a CPU cannot seed a request whose prompt it computes in parts ("CPU Generator does not use
+        # offset"); prompts are short enough to be computed at once.
+        "enable_chunked_prefill": settings.device != "cpu",
         "generation_config": "vllm",
         "disable_log_stats": True,
     }

@@ -38,14 +38,13 @@ class LiveCurves(TrainerCallback):
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder; nothing is written before training begins."""
-        self.folder = folder
+        """Take the folder and start the files afresh: DVC may have deleted them."""
+        self.live = FilesOnly(str(folder), save_dvc_exp=False, dvcyaml=None)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Start afresh from the history that a resumed run brings along: DVC may have deleted the files."""
-        self.live = FilesOnly(str(self.folder), save_dvc_exp=False, dvcyaml=None)
+        """Write the history that a resumed run brings along."""
         for entry in state.log_history:
             self._log(entry)
 

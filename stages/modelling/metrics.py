@@ -5,6 +5,7 @@ Labels are indices; a prediction equal to the number of labels means "no answer"
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,20 +94,19 @@ def resample(confusion: IntArray, resamples: int, seed: int) -> IntArray:
     return drawn.reshape(resamples, *confusion.shape)
 
 
-def resample_pair(
-    actual: IntArray, first: IntArray, second: IntArray, labels: int, resamples: int, seed: int
-) -> tuple[IntArray, IntArray]:
-    """Bootstrap confusion counts of two classifiers over the same resampled rows; each as in `resample`.
+def resample_together(
+    actual: IntArray, predictions: Sequence[IntArray], labels: int, resamples: int, seed: int
+) -> list[IntArray]:
+    """Bootstrap confusion counts of several classifiers over the same resampled rows; each as in `resample`.
 
     Args:
         actual: (rows,) label indices.
-        first: (rows,) predictions of one classifier.
-        second: (rows,) predictions of the other.
+        predictions: (rows,) predictions of each classifier.
         labels: number of labels.
         resamples: number of bootstrap samples.
         seed: seed of the resampling.
     """
-    joint, counts = np.unique(np.stack([actual, first, second]), axis=1, return_counts=True)
+    joint, counts = np.unique(np.stack([actual, *predictions]), axis=1, return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(len(actual), counts / len(actual), size=resamples)
 
     def marginal(predicted: IntArray) -> IntArray:
@@ -114,7 +114,7 @@ def resample_pair(
         membership[np.arange(joint.shape[1]), joint[0] * (labels + 1) + predicted] = 1
         return (drawn @ membership).reshape(resamples, labels, labels + 1)
 
-    return marginal(joint[1]), marginal(joint[2])
+    return [marginal(predicted) for predicted in joint[1:]]
 
 
 def interval(values: FloatArray, coverage: float) -> tuple[float, float]:

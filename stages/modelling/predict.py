@@ -11,7 +11,7 @@ from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from stages.common.errors import DataError, ModelError
-from stages.common.schema import PROVENANCES, FloatArray
+from stages.common.schema import FloatArray
 from stages.modelling.student import quiet_transformers
 
 
@@ -75,15 +75,3 @@ def predict_probabilities(
             f"{folder} was trained on the labels {classifier.labels}, not labels.names; run `dvc repro train`"
         )
     return classifier.probabilities_of_all(texts, batch_size)
-
-
-def trained_variants(students: Path) -> list[str]:
-    """Variants that have a trained student in `students`, in the order of the steps; the last one is the final one.
-
-    Raises:
-        ModelError: there is none.
-    """
-    present = [variant for variant in PROVENANCES if (students / variant / "config.json").is_file()]
-    if not present:
-        raise ModelError(f"{students} holds no trained student; run `dvc repro train`")
-    return present

@@ -1,4 +1,4 @@
-"""Linear probing before fine-tuning: a head that starts from a logistic regression on the frozen encoder's features.
+"""Linear probing: a head that starts from a regression on the frozen encoder's features, by the configured loss.
 
 A random head pulls the encoder away from what it knows while it learns; one that fits already does not (LP-FT, Kumar
 et al., ICLR 2022, arXiv 2202.10054). It also spares the few steps that a small data set has.
@@ -11,54 +11,72 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import OptimizeResult, minimize
 from sklearn.preprocessing import StandardScaler
 from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.common.schema import FloatArray
+from stages.modelling.losses import StudentLoss
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
+MAX_STEPS = 300
+
 
 def probe_head(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rows: Dataset,
+    loss: StudentLoss,
     regularisation: float,
-) -> None:
-    """Set the last linear layer of `model` in place to a logistic regression over its own inputs.
-
-    Classes weigh the same whatever their number of rows; a class without rows is made improbable.
+) -> list[float]:
+    """Fit the last linear layer of `model` in place, on its own inputs and by the student's loss.
 
     Args:
         model: a sequence classifier whose last linear layer gives the logits.
         tokenizer: pads the batches.
-        rows: encoded rows (`rows.encode`); one class alone leaves the head as it is.
+        rows: encoded rows (`rows.encode`).
+        loss: what is minimised, beside the penalty.
         regularisation: inverse strength of the L2 penalty on standardised features (scikit-learn's C).
+
+    Returns:
+        The objective at the start and after each step of L-BFGS.
     """
-    labels = np.asarray(rows["labels"][:])
-    if len(np.unique(labels)) < 2:
-        return
     head = _last_linear(model)
-    features = head_inputs(model, tokenizer, rows)
-    scaler = StandardScaler().fit(features)
-    regression = LogisticRegression(C=regularisation, class_weight="balanced", max_iter=1000)
-    regression.fit(scaler.transform(features), labels)
-    # Two classes share one row of coefficients in scikit-learn.
-    coefficients, intercepts = regression.coef_, regression.intercept_
-    if len(regression.classes_) == 2:
-        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.concatenate([-intercepts, intercepts])
-    weights = np.zeros((head.out_features, head.in_features))
-    biases = np.full(head.out_features, float(intercepts.min()) - 5.0)
-    weights[regression.classes_] = coefficients / scaler.scale_
-    biases[regression.classes_] = intercepts - (coefficients / scaler.scale_) @ scaler.mean_
+    # A head without a bias goes through the origin: its features are scaled, not centred.
+    scaler = StandardScaler(with_mean=head.bias is not None)
+    features = torch.from_numpy(scaler.fit_transform(head_inputs(model, tokenizer, rows))).double()
+    labels, soft_labels, row_weights = (torch.tensor(rows[name][:]) for name in ("labels", "soft_labels", "weights"))
+    width = head.in_features + (head.bias is not None)
+
+    def objective(flat: FloatArray) -> tuple[float, FloatArray]:
+        parameters = torch.from_numpy(flat).view(head.out_features, width).requires_grad_()
+        weights, biases = parameters[:, : head.in_features], parameters[:, head.in_features :]
+        logits = features @ weights.T + biases.sum(dim=1)
+        value = loss(logits, labels, soft_labels, row_weights)
+        value = value + weights.square().sum() / (2 * regularisation * len(features))
+        value.backward()  # type: ignore[no-untyped-call]
+        assert parameters.grad is not None
+        return value.item(), parameters.grad.numpy().ravel()
+
+    def note(intermediate_result: OptimizeResult) -> None:
+        losses.append(float(intermediate_result.fun))
+
+    start = np.zeros(head.out_features * width)
+    losses = [objective(start)[0]]
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=note, options={"maxiter": MAX_STEPS})
+    parameters = torch.from_numpy(found.x).view(head.out_features, width)
+    weights, biases = parameters[:, : head.in_features], parameters[:, head.in_features :]
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(weights))
-        head.bias.copy_(torch.from_numpy(biases))
-    logger.info("linear probe: accuracy %.3f on its own rows", regression.score(scaler.transform(features), labels))
+        unscaled = weights / torch.from_numpy(scaler.scale_)
+        head.weight.copy_(unscaled)
+        if head.bias is not None:
+            head.bias.copy_(biases.squeeze(1) - unscaled @ torch.from_numpy(scaler.mean_))
+    logger.info("linear probe: loss %.3f to %.3f in %d steps", losses[0], losses[-1], len(losses) - 1)
+    return losses
 
 
 def head_inputs(
@@ -66,23 +84,33 @@ def head_inputs(
 ) -> FloatArray:
     """What reaches the last linear layer, without dropout; shape (rows, features), in the order of `rows`."""
     tokens = rows.select_columns(["input_ids", "attention_mask"]).to_list()
-    captured: list[torch.Tensor] = []
-    hook = _last_linear(model).register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0].detach().cpu()))
+    seen: list[torch.Tensor] = []
+    hook = _last_linear(model).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     # Rows of like length share a batch, so that little is padded.
     order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]["input_ids"]))
     collate = DataCollatorWithPadding(tokenizer)
     was_training = model.training
     model.train(False)
+    features = []
     try:
         with torch.inference_mode():
             for start in range(0, len(order), batch):
                 inputs = collate([tokens[row] for row in order[start : start + batch]])
-                model(**{name: tensor.to(model.device) for name, tensor in inputs.items()})
+                inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+                model(**inputs)
+                features.append(_pooled(seen.pop(), inputs["attention_mask"]).float().cpu())
     finally:
         hook.remove()
         model.train(was_training)
-    features = torch.cat(captured).float().numpy()
-    return features[np.argsort(order)]
+    return torch.cat(features).numpy()[np.argsort(order)]
+
+
+def _pooled(inputs: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """One row a text: models of decoder architecture put their head on every token and take the last one's logits."""
+    if inputs.ndim == 2:
+        return inputs
+    last = (attention_mask * torch.arange(attention_mask.shape[1], device=attention_mask.device)).argmax(dim=1)
+    return inputs[torch.arange(len(inputs), device=inputs.device), last]
 
 
 def _last_linear(model: PreTrainedModel) -> torch.nn.Linear:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stages.common.config import Evaluate
-from stages.common.schema import FloatArray, probability_matrix
+from stages.common.schema import FINAL, PROVENANCES, FloatArray, probability_matrix
 from stages.modelling import metrics
 from stages.modelling.gold import AGREEMENT
 from stages.modelling.metrics import IntArray
 
-BASELINE = "real"
+# The student that the others are held against.
+BASELINE = PROVENANCES[0]
 
 
 @dataclass(frozen=True)
@@ -118,16 +121,11 @@ def agreement(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def synthetic_gain(evaluation: Evaluation) -> dict[str, Any]:
-    """`<gold_set>.<variant>`: what each synthetic step adds to the student trained on real rows alone.
+    """`<gold_set>`: macro F1 of each student, and what the rows that it saw more than another one change.
 
-    Paired bootstrap: both students are scored on the same resampled rows.
+    Paired bootstrap: all students are scored on the same resampled rows.
     """
-    variants = [who for who in evaluation.answers if who not in (BASELINE, "teacher")]
-    if BASELINE not in evaluation.answers:
-        return {}
-    return {
-        name: {variant: _gain(gold_set, variant) for variant in variants} for name, gold_set in evaluation.gold_sets()
-    }
+    return {name: _gain(gold_set) for name, gold_set in evaluation.gold_sets()}
 
 
 def predictions(evaluation: Evaluation, who: str) -> pd.DataFrame:
@@ -200,22 +198,35 @@ def _per_class(part: Evaluation, who: str) -> dict[str, Any]:
     }
 
 
-def _gain(part: Evaluation, variant: str) -> dict[str, Any]:
-    settings, labels = part.settings, len(part.label_names)
-    pair = (part.answers[variant].predicted, part.answers[BASELINE].predicted)
-    drawn = metrics.resample_pair(part.actual, *pair, labels, settings.bootstrap, part.seed)
-    more, less = (metrics.score(confusions) for confusions in drawn)
-    with_synthetic, baseline = (metrics.score(part.confusion(who)) for who in (variant, BASELINE))
+def _gain(part: Evaluation) -> dict[str, Any]:
+    predictions = [part.answers[student].predicted for student in PROVENANCES]
+    resampled = metrics.resample_together(
+        part.actual, predictions, len(part.label_names), part.settings.bootstrap, part.seed
+    )
+    drawn = dict(zip(PROVENANCES, map(metrics.score, resampled), strict=True))
+    exact = {student: metrics.score(part.confusion(student)) for student in PROVENANCES}
 
-    def difference(exact: float, values: FloatArray) -> dict[str, float | None]:
-        low, high = metrics.interval(values, settings.coverage)
-        return rounded({"difference": exact, "low": low, "high": high})
+    def change(more: str, less: str, of: Callable[[metrics.Scores], FloatArray]) -> dict[str, float | None]:
+        low, high = metrics.interval(of(drawn[more]) - of(drawn[less]), part.settings.coverage)
+        return rounded({"difference": float(of(exact[more]) - of(exact[less])), "low": low, "high": high})
 
+    def f1(label: int) -> Callable[[metrics.Scores], FloatArray]:
+        return lambda scores: scores.f1[..., label]
+
+    macro_f1 = attrgetter("macro_f1")
     return {
-        "macro_f1": difference(float(with_synthetic.macro_f1 - baseline.macro_f1), more.macro_f1 - less.macro_f1),
-        "f1": {
-            name: difference(with_synthetic.f1[label] - baseline.f1[label], more.f1[:, label] - less.f1[:, label])
+        "macro_f1": {student: _macro_f1(part, student) for student in PROVENANCES},
+        "macro_f1_over_real": {more: change(more, BASELINE, macro_f1) for more in PROVENANCES[1:]},
+        "macro_f1_over_step_before": {more: change(more, less, macro_f1) for less, more in pairwise(PROVENANCES)},
+        "final_f1_over_real": {
+            name: change(FINAL, BASELINE, f1(label))
             for label, name in enumerate(part.label_names)
-            if baseline.support[label] > 0
+            if exact[BASELINE].support[label] > 0
         },
     }
+
+
+def _macro_f1(part: Evaluation, who: str) -> dict[str, Any]:
+    """The same figures that `headline` gives."""
+    scores = _headline(part, who)
+    return {"value": scores["macro_f1"], "low": scores["macro_f1_low"], "high": scores["macro_f1_high"]}

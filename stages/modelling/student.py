@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from tokenizers.normalizers import Prepend
+from tokenizers.normalizers import Sequence as Normalizers
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 from transformers.utils import logging as transformers_logging
 
 from stages.common.config import Train, require
 from stages.common.errors import ModelError
+from stages.common.io import read_json, write_json
 
 
 def build_student(
@@ -43,7 +47,7 @@ def build_student(
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: index for index, name in enumerate(label_names)}
     config.problem_type = "single_label_classification"
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = prompted(AutoTokenizer.from_pretrained(folder), train.prompt)
     longest = min(tokenizer.model_max_length, config.max_position_embeddings)
     require(train.max_tokens <= longest, f"train.max_tokens={train.max_tokens}, but {folder} takes {longest} at most")
     # Saved with the student, so that whoever loads it truncates as training did.
@@ -53,6 +57,32 @@ def build_student(
     if train.frozen_embeddings:
         model.get_input_embeddings().requires_grad_(False)
     return model, tokenizer
+
+
+def prompted(tokenizer: PreTrainedTokenizerBase, prompt: str) -> PreTrainedTokenizerBase:
+    """`tokenizer` with `prompt` before every text.
+
+    It is saved with the student, so that whoever loads it need not know of the prompt it was pretrained with.
+    """
+    if not prompt:
+        return tokenizer
+    backend = tokenizer.backend_tokenizer
+    backend.normalizer = Normalizers([Prepend(prompt), *([backend.normalizer] if backend.normalizer else [])])
+    # The general class reads all of tokenizer.json; a model's own may put its normaliser in the saved one's place.
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=backend, model_max_length=tokenizer.model_max_length, **tokenizer.special_tokens_map
+    )
+
+
+def save_student(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write an ordinary Hugging Face folder: weights in half precision, to be loaded in single precision.
+
+    Half the size loses nothing that a category depends on; arithmetic in float16 would overflow in some encoders.
+    """
+    model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    tokenizer.save_pretrained(folder)
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", {**config, "dtype": "float32"})
 
 
 def head_parameters(model: PreTrainedModel) -> set[str]:

@@ -44,7 +44,7 @@ LOSS_POINTS_PER_EPOCH = 10
 
 @dataclass(frozen=True)
 class FineTuning:
-    """What a finished run reports. `seconds` counts from `resumed_from_epoch` (0: from the start)."""
+    """What a finished run reports. Epoch 0 is the linear probe; `seconds` counts from `resumed_from_epoch`."""
 
     best_epoch: int
     macro_f1: float
@@ -115,7 +115,7 @@ def fine_tune(
 ) -> FineTuning:
     """Train `model` in place; it ends with the weights of the epoch with the best validation macro F1.
 
-    It starts from a linear probe if `settings.linear_probe` says so.
+    It starts from a linear probe if `settings.linear_probe` says so; with no epochs it ends there.
 
     Goes on from the last complete checkpoint in `checkpoints` if there is one, to the same result as an
     uninterrupted run on the same machine. The caller deletes `checkpoints` once the student is stored.
@@ -129,8 +129,9 @@ def fine_tune(
     require_precision(settings.precision)
     label_names = train_rows.features["label"].names
     encoded = encode(train_rows, tokenizer, settings.max_tokens, settings.confidence_weighting)
+    loss = StudentLoss(settings.loss, settings.soft_label_weight, label_counts(train_rows), label_names)
     trainer = StudentTrainer(
-        loss=StudentLoss(settings.loss, settings.soft_label_weight, label_counts(train_rows), label_names),
+        loss=loss,
         head_learning_rate=settings.head_learning_rate,
         model=model,
         args=training_arguments(settings, seed, checkpoints, steps=math.ceil(len(train_rows) / settings.batch_size)),
@@ -145,7 +146,12 @@ def fine_tune(
     start = time.perf_counter()
     if settings.linear_probe is not None and not checkpoint:
         # Only now is the model where it will be trained: on a graphics card, if there is one.
-        probe_head(model, tokenizer, encoded, settings.linear_probe)
+        losses = probe_head(model, tokenizer, encoded, loss, settings.linear_probe)
+        if not settings.epochs:
+            for trainer.state.global_step, value in enumerate(losses):
+                trainer.log({"loss": value})
+            macro_f1 = trainer.evaluate()["eval_macro_f1"]
+            return FineTuning(0, macro_f1, seconds=time.perf_counter() - start, resumed_from_epoch=0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     best = max(history, key=lambda entry: entry["eval_macro_f1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.transforms import Affine2D
 
 from stages.analysis.pictures import COLOURS, MARKERS, choose_pictures
 from stages.common.config import Model
-from stages.common.schema import PROVENANCES, SYNTHETIC_STEPS
+from stages.common.schema import FINAL, SYNTHETIC_STEPS
 from stages.modelling.gold import AGREEMENT
 from stages.modelling.plots import reliability as reliability_table
 from stages.modelling.report import BASELINE
@@ -30,7 +31,7 @@ def figures(run: Run) -> Figures:
     """Everything that the page's template and the cards' templates name."""
     return {
         "gold": gold(run),
-        "final": final_variant(run),
+        "final": FINAL,
         "rows": train_rows(run),
         "scores": scores(run),
         "gain": gain(run),
@@ -57,28 +58,20 @@ def figures(run: Run) -> Figures:
 def gold(run: Run) -> Figures:
     """The set that single figures are about: its name, its rows, and whether people checked it."""
     name = next(iter(run.metrics["evaluate"]))
-    scored = run.metrics["evaluate"][name][final_variant(run)]
+    scored = run.metrics["evaluate"][name][FINAL]
     return {"name": name, "checked": name != AGREEMENT, "rows": scored.get("all", scored)["rows"]}
-
-
-def final_variant(run: Run) -> str:
-    """The last student: the one that saw the most steps."""
-    scored = next(iter(run.metrics["evaluate"].values()))
-    return [variant for variant in PROVENANCES if variant in scored][-1]
 
 
 def who_name(who: str) -> str:
     """Words for a classifier of `metrics/evaluate.json`."""
-    if who == "teacher":
-        return "teacher"
-    return "student, real rows" if who == BASELINE else f"student + synthetic ({who})"
+    words = {"teacher": "teacher", BASELINE: "student, real rows", "written": "student + written rows"}
+    return words.get(who, f"student + synthetic ({who})")
 
 
 def train_rows(run: Run) -> Figures:
-    """Train rows: real and synthetic."""
-    by_provenance = {name: sum(labels.values()) for name, labels in run.metrics["dataset"]["train"].items()}
-    real = by_provenance.pop("real", 0)
-    return {"real": real, "synthetic": sum(by_provenance.values())}
+    """Train rows: real, written and synthetic."""
+    rows = classes(run)
+    return {kind: sum(row[kind] for row in rows) for kind in ("real", "written", "synthetic")}
 
 
 def scores(run: Run) -> list[Figures]:
@@ -99,22 +92,21 @@ def scores(run: Run) -> list[Figures]:
 
 
 def gain(run: Run) -> Figures:
-    """What synthetic rows changed in macro F1 on the main gold set: difference, low, high; or nothing."""
+    """What written and synthetic rows changed in macro F1 on the main gold set: difference, low, high; or nothing."""
     gains = run.metrics.get("synthetic_gain", {}).get(gold(run)["name"], {})
-    changed: Figures = gains.get(final_variant(run), {}).get("macro_f1", {})
+    changed: Figures = gains.get("macro_f1_over_real", {}).get(FINAL, {})
     return changed
 
 
 def classes(run: Run) -> list[Figures]:
-    """Train rows of each class before and after the synthesis, and whether the plan calls it rare."""
-    by_provenance = run.metrics["dataset"]["train"]
+    """Train rows of each class: real, and what was added; whether the plan calls it rare."""
     rare = set(run.plan.loc[run.plan["rare"], "label"]) if len(run.plan) else set()
     rows = []
     for label in run.params.labels.names:
-        real = by_provenance.get("real", {}).get(label, 0)
-        synthetic = sum(by_provenance.get(step, {}).get(label, 0) for step in SYNTHETIC_STEPS)
-        row = {"label": label, "real": real, "synthetic": synthetic, "rows": real + synthetic, "rare": label in rare}
-        rows.append(row)
+        by_step = {name: by_label.get(label, 0) for name, by_label in run.metrics["dataset"]["train"].items()}
+        kinds = {kind: by_step.get(kind, 0) for kind in ("real", "written")}
+        kinds["synthetic"] = sum(by_step.get(step, 0) for step in SYNTHETIC_STEPS)
+        rows.append({"label": label, **kinds, "rows": sum(kinds.values()), "rare": label in rare})
     return sorted(rows, key=lambda row: -row["real"])
 
 
@@ -132,10 +124,10 @@ def steps(run: Run) -> list[Figures]:
                 "name": step,
                 "candidates": candidates,
                 "accepted": accepted,
-                "yield": accepted / candidates if candidates else None,
-                "reasons": sorted(reasons.items(), key=lambda item: -item[1])[:3],
+                "yield": metrics["accepted_share"],
+                "reasons": sorted(filter(itemgetter(1), reasons.items()), key=itemgetter(1), reverse=True)[:3],
                 "shortfall": sum(metrics["shortfall"].values()),
-                "measures": metrics["measures"].get("all", {}),
+                "measures": metrics["measures"],
             }
         )
     return found
@@ -150,9 +142,9 @@ def scatter(run: Run) -> Figures:
         return {}
     shuffled = run.points.sample(frac=1, random_state=0)
     points = shuffled.groupby(["label", "provenance"]).head(POINTS_OF_A_KIND).sort_index()
-    present = [step for step in SYNTHETIC_STEPS if (points["provenance"] == step).any()]
+    provenances = ["real", *SYNTHETIC_STEPS]
     reliable = run.plan.loc[~run.plan["rare"], "label"].to_list() if len(run.plan) else []
-    pictures = choose_pictures(points, present, reliable)
+    pictures = choose_pictures(points, SYNTHETIC_STEPS, reliable)
     bits = pd.Series(0, index=points.index)
     for number, picture in enumerate(pictures):
         bits.loc[picture.points.index] |= 1 << number
@@ -165,14 +157,14 @@ def scatter(run: Run) -> Figures:
             for index, name in enumerate(names)
         ],
         "pictures": [{"name": picture.name, "title": picture.title} for picture in pictures],
-        "provenances": ["real", *present],
+        "provenances": provenances,
         "shown": len(points),
         "of": len(run.points),
         "points": {
             "x": points["x"].astype(float).round(3).to_list(),
             "y": points["y"].astype(float).round(3).to_list(),
             "label": [names.index(label) for label in points["label"]],
-            "provenance": [["real", *present].index(step) for step in points["provenance"]],
+            "provenance": [provenances.index(step) for step in points["provenance"]],
             "pictures": bits.to_list(),
             "confidence": [None if np.isnan(value) else round(value, 3) for value in confidence],
             "text": points["text"].map(shortened).to_list(),
@@ -205,16 +197,16 @@ def confusion(run: Run) -> Figures:
 
 def class_f1(run: Run) -> list[Figures]:
     """F1 of each class on the main gold set: teacher, student on real rows, final student, and the difference."""
-    main, final = gold(run)["name"], final_variant(run)
+    main = gold(run)["name"]
     by_who = run.metrics.get("per_class", {}).get(main, {})
-    gains = run.metrics.get("synthetic_gain", {}).get(main, {}).get(final, {}).get("f1", {})
+    gains = run.metrics.get("synthetic_gain", {}).get(main, {}).get("final_f1_over_real", {})
     rows = []
     for label in run.params.labels.names:
         f1 = {who: by_label.get(label, {}).get("f1") for who, by_label in by_who.items()}
-        if f1.get(final) is None:
+        if f1.get(FINAL) is None:
             continue
-        row = {"label": label, "support": by_who[final][label]["support"], "gain": gains.get(label)}
-        rows.append({**row, "teacher": f1.get("teacher"), "real": f1.get(BASELINE), "final": f1[final]})
+        row = {"label": label, "support": by_who[FINAL][label]["support"], "gain": gains.get(label)}
+        rows.append({**row, "teacher": f1.get("teacher"), "real": f1.get(BASELINE), "final": f1[FINAL]})
     return rows
 
 

@@ -1,9 +1,9 @@
-"""Assemble the training set: real labelled rows, synthetic rows of rare classes, and a check that nothing leaks."""
+"""Assemble the training set: real rows, written and synthetic rows of rare classes, and a check that nothing leaks."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
 from stages.common.config import Model
 from stages.common.errors import DataError
-from stages.common.schema import SPLITS, letters
+from stages.common.schema import PROVENANCES, SPLITS, letters, text_id
 
 COLUMNS = ("id", "text", "label", "soft_labels", "weight", "provenance", "seed_ids", "attributes")
 
@@ -31,6 +31,22 @@ def real_rows(labelled: pd.DataFrame) -> pd.DataFrame:
             "split": labelled["split"],
         }
     )
+
+
+def written_rows(seeds: pd.DataFrame, rare: Collection[str], names: Sequence[str]) -> pd.DataFrame:
+    """Rows for the train split out of the seeds (text, label, product, tone, aspect) of the `rare` labels.
+
+    Each was written for its category, so that has all of the probability.
+    """
+    chosen = seeds[seeds["label"].isin(list(rare))]
+    one_hot = dict(zip(names, np.eye(len(names)), strict=True))
+    labelled = chosen.assign(
+        id=chosen["text"].map(text_id), probabilities=chosen["label"].map(one_hot.get), split="train"
+    )
+    attributes = [
+        json.dumps(row, ensure_ascii=False) for row in chosen[["product", "tone", "aspect"]].to_dict("records")
+    ]
+    return real_rows(labelled).assign(provenance="written", attributes=attributes)
 
 
 def synthetic_rows(accepted: pd.DataFrame) -> pd.DataFrame:
@@ -93,9 +109,7 @@ def card(rows: pd.DataFrame, labels: list[str], models: Mapping[str, Model]) -> 
     table = rows[rows["split"] == "train"].pivot_table(
         index="label", columns="provenance", values="id", aggfunc="count", fill_value=0
     )
-    table = table.reindex(
-        index=labels, columns=[p for p in ("real", "base", "paraphrase", "style") if p in table], fill_value=0
-    )
+    table = table.reindex(index=labels, columns=[name for name in PROVENANCES if name in table], fill_value=0)
     lines = ["| category | " + " | ".join(table.columns) + " |", "|---|" + "---:|" * len(table.columns)]
     lines += [
         "| " + " | ".join([label, *map(str, row)]) + " |" for label, row in zip(labels, table.to_numpy(), strict=True)
@@ -110,8 +124,10 @@ def card(rows: pd.DataFrame, labels: list[str], models: Mapping[str, Model]) -> 
             "---",
             "# Training set",
             "",
-            f"Rows: {splits}. No label here was given by a person: real rows carry the teacher's label, synthetic rows",
-            "the category they were written for, confirmed by the teacher. Only train has synthetic rows.",
+            f"Rows: {splits}. Real rows carry the teacher's label, which no person checked. Written rows were written",
+            "for their category by the makers of the vocabulary file. Synthetic rows (base, paraphrase, style) have",
+            "the category that a language model wrote them for, checked by filters and by the teacher. Written and",
+            "synthetic rows stand in train alone, and only for rare categories.",
             "",
             f"Made by {makers}.",
             "",
@@ -121,9 +137,10 @@ def card(rows: pd.DataFrame, labels: list[str], models: Mapping[str, Model]) -> 
             "",
             "## Columns",
             "",
-            "`label` hard label; `soft_labels` the teacher's distribution in the order of the class names;",
-            "`weight` sample weight; `provenance` real, base, paraphrase or style; `seed_ids` the rows that the",
-            "generator was shown; `attributes` what it was asked for (JSON).",
+            "`label` hard label; `soft_labels` the teacher's distribution in the order of the class names (1 for the",
+            "label of a written row); `weight` sample weight; `provenance` real, written, base, paraphrase or style;",
+            "`seed_ids` the rows that the generator was shown; `attributes` product, tone and aspect that were asked",
+            "for (JSON).",
             "",
         ]
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ from stages.synthesis.filters import Known, apply_filters, relabelled
 from stages.synthesis.requests import Request
 
 logger = logging.getLogger(__name__)
+
+# What follows the last finished sentence: the token limit cuts off anywhere.
+_UNFINISHED = re.compile(r"(?<=[.!?…])\s+[^.!?…)]*[^.!?…)\s]$")
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,12 @@ class Writer:
         asked = dict.fromkeys(wanted, 0)
         have = dict.fromkeys(wanted, 0)
         while True:
-            batch = [
-                request
+            rounds_due = [
+                islice(requests[label], self._next_round(step, count, have[label], asked[label]))
                 for label, count in wanted.items()
-                for request in islice(requests[label], self._next_round(step, count, have[label], asked[label]))
             ]
+            # Label after label in turn: those of one label share their examples, which are cached by its second turn.
+            batch = [request for turn in zip_longest(*rounds_due) for request in turn if request is not None]
             if not batch:
                 break
             for request in batch:
@@ -136,7 +141,8 @@ class Writer:
 
 def candidates_frame(batch: list[Request], texts: list[str], provenance: str) -> pd.DataFrame:
     """One row a candidate; `intended` is the label that was asked for, `attributes` is JSON."""
-    cleaned = [" ".join(text.split()).strip('"«» ') for text in texts]
+    printable = ("".join(sign if sign.isprintable() else " " for sign in text) for text in texts)
+    cleaned = [_UNFINISHED.sub("", " ".join(text.split())).strip('"«» ') for text in printable]
     return pd.DataFrame(
         {
             "id": pd.Series([text_id(text) for text in cleaned], dtype=str),

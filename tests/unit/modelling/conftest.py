@@ -112,6 +112,7 @@ def train_settings(loss_settings: Loss) -> Train:
         weight_decay=0.01,
         warmup_share=0.1,
         max_tokens=8,
+        prompt="",
         frozen_embeddings=False,
         layers=None,
         precision="fp32",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from datasets import DatasetDict
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from transformers import DataCollatorWithPadding, set_seed
+from transformers import AutoTokenizer, DataCollatorWithPadding, set_seed
 
 from stages.common.config import Train
+from stages.modelling.losses import StudentLoss
 from stages.modelling.probe import head_inputs, probe_head
-from stages.modelling.rows import encode
+from stages.modelling.rows import encode, label_counts
 from stages.modelling.student import build_student
 
 
@@ -28,7 +30,10 @@ def test_logits_are_those_of_the_regression(
     model, tokenizer = build_student(encoders[name], rows.features["label"].names, train_settings)
     encoded = encode(rows, tokenizer, 16, confidence_weighting=False)
     features, labels = head_inputs(model, tokenizer, encoded), np.asarray(rows["label"][:])
-    probe_head(model, tokenizer, encoded, 0.1)
+    balanced = dataclasses.replace(train_settings.loss, name="weighted_ce", scheme="inverse_frequency")
+    loss = StudentLoss(balanced, 0.0, label_counts(rows), rows.features["label"].names)
+    objective = probe_head(model, tokenizer, encoded, loss, 0.1)
+    assert objective == sorted(objective, reverse=True)
 
     scaled = StandardScaler().fit_transform(features)
     regression = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000).fit(scaled, labels)
@@ -44,11 +49,13 @@ def test_logits_are_those_of_the_regression(
     assert model.training is False
 
 
-def test_one_class_leaves_the_head_as_it_is(
-    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train
+def test_prompt_stands_before_every_text_and_is_saved(
+    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path
 ) -> None:
-    model, tokenizer = build_student(encoders["bert"], splits["train"].features["label"].names, train_settings)
-    before = model.classifier.weight.clone()
-    rows = splits["train"].filter(lambda row: row["label"] == 0)
-    probe_head(model, tokenizer, encode(rows, tokenizer, 16, confidence_weighting=False), 0.1)
-    assert torch.equal(before, model.classifier.weight)
+    names = splits["train"].features["label"].names
+    _, plain = build_student(encoders["xlm-roberta"], names, train_settings)
+    _, tokenizer = build_student(encoders["xlm-roberta"], names, dataclasses.replace(train_settings, prompt="тема: "))
+    tokenizer.save_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    assert again(["кофта", "чайник"])["input_ids"] == plain(["тема: кофта", "тема: чайник"])["input_ids"]
+    assert again("кофта")["input_ids"] != plain("кофта")["input_ids"]

@@ -12,7 +12,7 @@ from stages.modelling.metrics import (
     expected_calibration_error,
     interval,
     resample,
-    resample_pair,
+    resample_together,
     score,
     subsets,
 )
@@ -62,9 +62,9 @@ def test_paired_bootstrap_cancels_what_both_share() -> None:
     actual, first = rng.integers(0, 3, 300), rng.integers(0, 3, 300)
     second = first.copy()
     second[:10] = actual[:10]
-    same = resample_pair(actual, first, first, 3, 200, seed=0)
+    same = resample_together(actual, [first, first], 3, 200, seed=0)
     assert (same[0] == same[1]).all()
-    better, worse = (score(drawn).accuracy for drawn in resample_pair(actual, second, first, 3, 2000, seed=0))
+    better, worse = (score(drawn).accuracy for drawn in resample_together(actual, [second, first], 3, 2000, seed=0))
     exact = float((second == actual).mean() - (first == actual).mean())
     assert (better - worse).mean() == pytest.approx(exact, abs=0.002)
     unpaired = np.hypot(better.std(), worse.std())

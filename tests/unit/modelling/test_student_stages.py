@@ -19,6 +19,7 @@ import stages.train
 from stages.common.config import Benchmark, Evaluate, Labels, Train
 from stages.common.errors import DataError, ModelError
 from stages.common.io import read_json, write_table
+from stages.common.schema import PROVENANCES
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def write_gold(folder: Path, reviews: dict[str, list[str]]) -> None:
 def test_train_evaluate_and_benchmark_with_gold(
     workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(monkeypatch, "real", "style")
+    train(monkeypatch, *PROVENANCES)
     trained = read_json(tmp_path / "metrics/train_style.json")
     assert trained["rows"] == 38
     assert trained["seconds"] > 0
@@ -80,7 +81,7 @@ def test_train_evaluate_and_benchmark_with_gold(
     write_gold(tmp_path, reviews)
     stages.evaluate.main()
     scores = read_json(tmp_path / "metrics/evaluate.json")["gold"]
-    assert list(scores) == ["teacher", "real", "style"]
+    assert list(scores) == ["teacher", *PROVENANCES]
     assert {subset: part["rows"] for subset, part in scores["style"].items()} == {
         "all": 9,
         "clear": 6,
@@ -89,10 +90,19 @@ def test_train_evaluate_and_benchmark_with_gold(
     }
     # The teacher says обувь to 8 of 9 rows and nothing to one; two of the three обувь rows are hits.
     assert scores["teacher"]["all"]["accuracy"] == pytest.approx(2 / 9, abs=1e-4)
-    gain = read_json(tmp_path / "metrics/synthetic_gain.json")["gold"]["style"]
-    difference = scores["style"]["all"]["macro_f1"] - scores["real"]["all"]["macro_f1"]
-    assert gain["macro_f1"]["difference"] == pytest.approx(difference, abs=2e-4)
-    assert set(gain["f1"]) == set(workspace.labels.names)
+    gain = read_json(tmp_path / "metrics/synthetic_gain.json")["gold"]
+    macro_f1 = {student: scores[student]["all"]["macro_f1"] for student in PROVENANCES}
+    assert {student: values["value"] for student, values in gain["macro_f1"].items()} == macro_f1
+    for student, before in zip(PROVENANCES[1:], PROVENANCES, strict=False):
+        for base, compared in (("real", "macro_f1_over_real"), (before, "macro_f1_over_step_before")):
+            change = gain[compared][student]
+            assert change["difference"] == pytest.approx(macro_f1[student] - macro_f1[base], abs=2e-4)
+            assert change["low"] <= change["high"]
+    # Real and written rows are the same here, and so are the students.
+    assert gain["macro_f1_over_real"]["written"] == {"difference": 0, "low": 0, "high": 0}
+    assert set(gain["final_f1_over_real"]) == set(workspace.labels.names)
+    for student in ("teacher", *PROVENANCES):
+        assert len(pd.read_csv(tmp_path / f"metrics/class_f1/{student}.csv")) == 3
     predictions = pd.read_csv(tmp_path / "data/evaluate/predictions.csv", keep_default_na=False)
     assert len(predictions) == 9
     assert predictions["text"][0] == "'=туфли малы"
@@ -111,14 +121,16 @@ def test_train_evaluate_and_benchmark_with_gold(
 def test_evaluate_without_gold_speaks_of_agreement(
     workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train(monkeypatch, "real")
+    train(monkeypatch, *PROVENANCES)
     stages.evaluate.main()
     assert "agreement with the teacher" in caplog.text
     content = (tmp_path / "metrics/evaluate.json").read_text()
     assert "f1" not in content
-    agreement = json.loads(content)["agreement_with_teacher"]["real"]
+    agreement = json.loads(content)["agreement_with_teacher"]["style"]
     assert agreement["rows"] == 9
     assert agreement["agreement_low"] <= agreement["agreement"] <= agreement["agreement_high"]
+    assert read_json(tmp_path / "metrics/synthetic_gain.json") == {}
+    assert pd.read_csv(tmp_path / "metrics/class_f1/style.csv").empty
     predictions = pd.read_csv(tmp_path / "data/evaluate/predictions.csv", keep_default_na=False)
     assert set(predictions["actual"]) == {""}
     assert set(predictions["teacher"]) == set(workspace.labels.names)
@@ -127,7 +139,7 @@ def test_evaluate_without_gold_speaks_of_agreement(
 def test_benchmark_beyond_the_limit_is_recorded_and_fails(
     workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train(monkeypatch, "real")
+    train(monkeypatch, "style")
     workspace.benchmark = Benchmark(singles=2, warmup=1, batch_size=2, batches=1, limit_seconds=0.0)
     with pytest.raises(SystemExit) as exit_:
         stages.benchmark.main()
@@ -142,7 +154,7 @@ def test_predict_table_and_single_text(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    train(monkeypatch, "real")
+    train(monkeypatch, "style")
     rows = {"id": ["007", "008", "009"], "отзыв": ["=платье село", "  ", "<b>кеды</b> малы"]}
     pd.DataFrame(rows).to_csv(tmp_path / "new.csv", index=False)
     predict(monkeypatch, "--input", "new.csv", "--output", "out.csv", "--text-column", "отзыв")

@@ -22,6 +22,7 @@ from transformers import (
 
 from stages.common.config import Train
 from stages.common.errors import ConfigError, DataError, ModelError
+from stages.common.schema import PROVENANCES
 from stages.modelling.checkpoints import last_complete, run_folder
 from stages.modelling.curves import LiveCurves
 from stages.modelling.losses import StudentLoss
@@ -171,10 +172,8 @@ def test_head_learns_faster_and_norms_and_biases_do_not_decay(
 
 
 def test_variants_are_cumulative(splits: DatasetDict) -> None:
-    sizes = {
-        variant: len(variant_rows(splits["train"], variant)) for variant in ("real", "base", "paraphrase", "style")
-    }
-    assert sizes == {"real": 36, "base": 37, "paraphrase": 37, "style": 38}
+    sizes = {variant: len(variant_rows(splits["train"], variant)) for variant in PROVENANCES}
+    assert sizes == {"real": 36, "written": 36, "base": 37, "paraphrase": 37, "style": 38}
     assert label_counts(variant_rows(splits["train"], "style")) == [14, 12, 12]
 
 

@@ -33,6 +33,7 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     names = params.labels.names
     counts = {
         "real": {"одежда": 8, "нет товара": 5, "обувь": 1},
+        "written": {"обувь": 10, "посуда": 10},
         "base": {"обувь": 2},
         "style": {"обувь": 1, "посуда": 3},
     }
@@ -56,10 +57,8 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         },
         "synthetic_gain": {
             "main": {
-                "style": {
-                    "macro_f1": {"difference": 0.1, "low": -0.02, "high": 0.2},
-                    "f1": {names[0]: {"difference": 0.25, "low": 0.1, "high": 0.4}},
-                }
+                "macro_f1_over_real": {"style": {"difference": 0.1, "low": -0.02, "high": 0.2}},
+                "final_f1_over_real": {names[0]: {"difference": 0.25, "low": 0.1, "high": 0.4}},
             }
         },
         "benchmark": {
@@ -70,16 +69,30 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
             "hardware": {"cpu": "a processor", "gpu": None, "threads": 2, "torch": "2"},
         },
         "generate_base": {
-            "candidates": {"accepted": 2, "script": 6},
+            "candidates": {"accepted": 2, "script": 6, "length": 0},
+            "accepted_share": 0.25,
             "shortfall": {"обувь": 1},
-            "measures": {"all": {"distinct_2": {"synthetic": None, "real": 0.9}}},
+            "measures": {"distinct_2": {"synthetic": None, "real": 0.9}},
+        },
+        # A step that had nothing to ask for.
+        "generate_paraphrase": {
+            "candidates": {"accepted": 0, "script": 0},
+            "accepted_share": None,
+            "shortfall": {"обувь": 2},
+            "measures": {"distinct_2": {"synthetic": None, "real": 0.9}},
         },
     }
     for name, content in metrics.items():
         write_json(tmp_path / f"metrics/{name}.json", content)
     plan = pd.DataFrame({"label": names, "rare": [name not in ("одежда", "нет товара") for name in names]})
     write_table(tmp_path / "data/analyse/plan.csv", plan)
-    rows = [(label, step) for step, labels in counts.items() for label, count in labels.items() for _ in range(count)]
+    rows = [
+        (label, step)
+        for step, labels in counts.items()
+        if step in STEP_NAMES
+        for label, count in labels.items()
+        for _ in range(count)
+    ]
     points = pd.DataFrame(rows, columns=["label", "provenance"]).assign(text=ATTACK, confidence=0.5)
     points["step"] = points["provenance"].map(STEP_NAMES)
     points[["x", "y"]] = [[index % 5, index // 5] for index in range(len(points))]
@@ -114,7 +127,7 @@ def unchecked(run: Run) -> Run:
         "ingest": run.metrics["ingest"],
         "label": run.metrics["label"],
         "dataset": {"train": {"real": {"одежда": 8}}},
-        "evaluate": {"agreement_with_teacher": {"real": agreement}},
+        "evaluate": {"agreement_with_teacher": {"style": agreement}},
         "per_class": {},
     }
     predictions = run.predictions.head(4).assign(gold_set="agreement_with_teacher", actual="")

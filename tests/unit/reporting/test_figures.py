@@ -1,4 +1,5 @@
 import dataclasses
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -37,11 +38,18 @@ def test_scores_have_a_table_for_each_set_and_part_the_main_one_first(run: Run) 
 
 
 def test_classes_are_counted_before_and_after(run: Run) -> None:
-    by_label = {row["label"]: (row["real"], row["synthetic"], row["rare"]) for row in figures.classes(run)}
-    assert by_label["обувь"] == (1, 3, True)
-    assert by_label["посуда"] == (0, 3, True)
-    assert by_label["одежда"] == (8, 0, False)
-    assert figures.train_rows(run) == {"real": 14, "synthetic": 6}
+    kinds = itemgetter("real", "written", "synthetic", "rare")
+    by_label = {row["label"]: kinds(row) for row in figures.classes(run)}
+    assert by_label["обувь"] == (1, 10, 3, True)
+    assert by_label["посуда"] == (0, 10, 3, True)
+    assert by_label["одежда"] == (8, 0, 0, False)
+    assert figures.train_rows(run) == {"real": 14, "written": 20, "synthetic": 6}
+
+
+def test_steps_say_what_became_of_their_candidates(run: Run) -> None:
+    base, paraphrase = figures.steps(run)
+    assert (base["candidates"], base["accepted"], base["yield"], base["reasons"]) == (8, 2, 0.25, [("script", 6)])
+    assert (paraphrase["candidates"], paraphrase["yield"], paraphrase["reasons"]) == (0, None, [])
 
 
 def test_each_picture_has_the_points_that_the_drawn_one_has(run: Run) -> None:
@@ -51,12 +59,14 @@ def test_each_picture_has_the_points_that_the_drawn_one_has(run: Run) -> None:
         "original_data",
         "all_data_initial",
         "almost_all_data_initial",
+        "all_data_paraphrase",
+        "almost_all_data_paraphrase",
         "all_data_final",
         "almost_all_data_final",
     ]
     sizes = [sum(bits >> number & 1 for bits in scatter["points"]["pictures"]) for number in range(len(names))]
     # 14 real rows, one of them of a rare class; 2 synthetic rows after the first step, 6 in the end.
-    assert sizes == [14, 16, 15, 20, 19]
+    assert sizes == [14, 16, 15, 16, 15, 20, 19]
 
 
 def test_a_large_class_is_thinned_out_and_a_small_one_is_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The page as text: what is in it, and that nothing a review holds becomes mark-up."""
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -47,6 +48,12 @@ def test_reviews_are_text(html: str) -> None:
     assert not [tag for tag, _ in tags.found if tag in ("img", "iframe", "object")]
     assert not [attributes for _, attributes in tags.found if any(name.startswith("on") for name in attributes)]
     assert json.loads(tags.scripts[0])["points"]["text"][0] == ATTACK
+
+
+def test_control_characters_of_a_generator_stay_in_the_data(run: Run) -> None:
+    strange = dataclasses.replace(run, points=run.points.assign(text="ту\x00фли\x1b\u2028"))
+    tags = Tags(page(figures(strange)))
+    assert set(json.loads(tags.scripts[0])["points"]["text"]) == {"ту\x00фли\x1b\u2028"}
 
 
 def test_nothing_is_loaded_from_elsewhere(html: str) -> None:

@@ -3,12 +3,16 @@
 import ast
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
+from stages.analysis.pictures import choose_pictures
+from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from tests.conftest import ROOT
 
-DAG = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+DAG = PIPELINE["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in DAG.items()}
 
 
@@ -85,3 +89,21 @@ def test_params_exist_and_hold_what_the_stage_reads(name):
 @pytest.mark.parametrize("name", STAGES)
 def test_every_stage_says_what_it_does(name):
     assert len(STAGES[name]["desc"]) > 20
+
+
+def test_steps_and_students_are_those_of_the_schema():
+    assert tuple(DAG["generate"]["foreach"]) == SYNTHETIC_STEPS
+    assert tuple(DAG["train"]["foreach"]) == PROVENANCES
+    assert {f"data/students/{student}" for student in PROVENANCES} <= set(DAG["evaluate"]["deps"])
+    assert {f"metrics/generate_{step}.json" for step in SYNTHETIC_STEPS} <= set(DAG["report"]["deps"])
+    assert f"data/students/{FINAL}" in DAG["benchmark"]["deps"]
+    assert PIPELINE["artifacts"]["student"]["path"] == f"data/students/{FINAL}"
+    for stage in ("draw", "dataset"):
+        assert f"data/synthetic/{FINAL}" in DAG[stage]["deps"]
+
+
+def test_every_picture_is_a_plot():
+    points = pd.DataFrame(columns=["x", "y", "label", "provenance"])
+    pictures = {f"metrics/pictures/{picture.name}.png" for picture in choose_pictures(points, SYNTHETIC_STEPS, [])}
+    assert len(pictures) == 7
+    assert pictures == {plot for plot in PIPELINE["plots"] if isinstance(plot, str)}

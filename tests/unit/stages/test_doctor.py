@@ -32,7 +32,7 @@ def test_this_machine_can_be_looked_at(tmp_path: Path) -> None:
 def test_the_default_runs_without_a_card(params: Params) -> None:
     assert doctor.obstacles(params, NONE) == []
     report = "\n".join(doctor.needs(params, NONE))
-    assert "download  1.2 GB" in report
+    assert "download  2.3 GB" in report
     assert "graphics  none" in report
     assert "for 1,000 reviews" in report
 

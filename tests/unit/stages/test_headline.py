@@ -2,14 +2,16 @@ import pytest
 
 from stages import headline
 from stages.common.errors import DataError
+from stages.common.schema import PROVENANCES
 
 SCORES = {"weighted_f1": 0.5, "weighted_f1_low": 0.4, "weighted_f1_high": 0.6}
 SCORES |= {"macro_f1": 0.3, "macro_f1_low": 0.2, "macro_f1_high": 0.4, "ece": 0.1, "rows": 9}
 
 
 def test_a_row_for_each_classifier_and_subset():
-    table = headline.score_table({"gold": {"teacher": {"all": SCORES}, "real": {"all": SCORES, "clear": SCORES}}})
-    assert table["by"].to_list() == ["teacher", "student (real)", "student (real)"]
+    by_who = {who: {"all": SCORES, "clear": SCORES} for who in ("teacher", *PROVENANCES)}
+    table = headline.score_table({"gold": by_who})
+    assert table["by"].to_list() == ["teacher"] * 2 + ["student (real)"] * 2 + ["student (style)"] * 2
     assert table["weighted F1"][0] == "0.500 [0.400, 0.600]"
 
 

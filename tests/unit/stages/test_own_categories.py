@@ -12,7 +12,7 @@ import stages.ingest
 import stages.label
 from stages.common.config import Params, load
 from stages.composition.compose import compose
-from stages.synthesis.assembly import build, real_rows
+from stages.synthesis.assembly import build, real_rows, written_rows
 from stages.synthesis.requests import base_requests, load_generation_template, read_vocabulary
 from tests.conftest import ROOT
 
@@ -36,7 +36,7 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
 
 
 def test_the_page_tells_all_files(composed: Params) -> None:
-    assert len(FILES) == 7
+    assert len(FILES) == 9
     assert composed.labels.names == ["books", "games", "no product"]
 
 
@@ -47,7 +47,10 @@ def test_reviews_are_labelled_and_become_a_dataset(composed: Params) -> None:
     assert labelled["label"].value_counts().to_dict() == {"books": 30, "games": 30, "no product": 30}
     assert labelled["raw"].str.match(r"CATEGORY: (books|games|no product)\nEXPLANATION:").all()
     assert all(len(row) == 3 for row in labelled["probabilities"])
-    assert build(real_rows(labelled), composed.labels.names)["train"].features["label"].names == composed.labels.names
+    written = written_rows(pd.read_csv(composed.generate.seeds), ["games"], composed.labels.names)
+    train = build(pd.concat([real_rows(labelled), written]), composed.labels.names)["train"]
+    assert train.features["label"].names == composed.labels.names
+    assert train["provenance"][:].count("written") == 1
 
 
 def test_the_generator_is_asked_in_the_same_language(composed: Params) -> None:
@@ -59,3 +62,7 @@ def test_the_generator_is_asked_in_the_same_language(composed: Params) -> None:
     assert request.prompt.isascii()
     assert "Review: Good dice" in request.prompt
     assert generate.filters.min_cyrillic_share == 0
+    for step in (generate.paraphrase, generate.style):
+        asked = load_generation_template(step.template).render(label="games", source="Good dice", exemplars=["Nice"])
+        assert asked.isascii()
+        assert "Good dice" in asked

@@ -1,39 +1,68 @@
-"""A user's own file, with and without gold, through `ingest`, `label` and `dataset` with a scripted teacher."""
+"""A user's own file, with and without gold, from `ingest` to `dataset` with a scripted teacher and generator."""
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from datasets import load_from_disk
 from omegaconf import OmegaConf
 
+import stages.analyse
 import stages.dataset
+import stages.draw
+import stages.generate
 import stages.ingest
 import stages.label
 from stages.common.errors import DataError
 from stages.common.io import read_json
+from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from stages.compose import compose
+from stages.llm.scripted_backend import ScriptedBackend
 from tests.conftest import ROOT
 
 REVIEWS = [f"{stem} номер {number} как на фото" for number in range(40) for stem in ("обувь", "посуда", "одежда")]
 
 
+RARE = ("бытовая техника", "текстиль", "товары для детей", "украшения и аксессуары", "электроника", "нет товара")
+
+
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch, scripted_embedder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/raw").symlink_to(ROOT / "data/raw")
     frame = pd.DataFrame({"review": [*REVIEWS, "", REVIEWS[0].upper()], "stars": 5})
     frame.to_csv(tmp_path / "mine.csv", sep=";", index=False)
     return tmp_path
 
 
 def run(*overrides: str) -> None:
-    compose(Path("params.yaml"), ["data=own", "data.path=mine.csv", *overrides], ROOT / "conf")
+    plan = "generate.plan.wanted=6"
+    compose(Path("params.yaml"), ["data=own", "data.path=mine.csv", plan, *overrides], ROOT / "conf")
     given = OmegaConf.load("params.yaml")
     given.label.backend = "scripted"
     OmegaConf.save(given, "params.yaml")
-    for stage in (stages.ingest, stages.label, stages.dataset):
+    for stage in (stages.ingest, stages.label, stages.analyse):
         stage.main()
+    with pytest.MonkeyPatch.context() as patch:
+        for step in SYNTHETIC_STEPS:
+            patch.setattr(sys, "argv", ["generate", step])
+            stages.generate.main()
+    stages.dataset.main()
+
+
+def draw(monkeypatch) -> pd.DataFrame:
+    """The table of points, without the half minute that UMAP takes to start."""
+
+    def project(real, batches, *_):
+        return np.zeros((len(real), 2)), [np.ones((len(batch), 2)) for batch in batches]
+
+    monkeypatch.setattr(stages.draw, "project", project)
+    stages.draw.main()
+    return pd.read_csv("metrics/pictures/points.csv", keep_default_na=False)
 
 
 def test_without_gold(workspace, labels):
@@ -45,8 +74,75 @@ def test_without_gold(workspace, labels):
     assert pd.read_parquet(workspace / "data/label/gold.parquet").empty
     dataset = load_from_disk(str(workspace / "data/dataset"))
     assert dataset["train"].features["label"].names == labels
-    assert sum(len(rows) for rows in dataset.values()) == 120
-    assert set(dataset["train"]["provenance"]) == {"real"}
+    rows = pd.concat([part.to_pandas() for part in dataset.values()])
+    assert (rows["provenance"] == "real").sum() == 120
+    assert set(rows["provenance"]) == set(PROVENANCES)
+    assert set(dataset["validation"]["provenance"]) == {"real"}
+
+
+def test_rare_classes_get_written_and_synthetic_rows(workspace, labels, monkeypatch):
+    run("data.text_column=review")
+    dataset = load_from_disk(str(workspace / "data/dataset"))["train"].to_pandas()
+    dataset["label"] = [labels[index] for index in dataset["label"]]
+    written = dataset[dataset["provenance"] == "written"]
+    assert written["label"].value_counts().to_dict() == dict.fromkeys(RARE, 10)
+    for soft_labels, label in zip(written["soft_labels"], written["label"], strict=True):
+        assert soft_labels[labels.index(label)] == soft_labels.sum() == 1
+    # The scripted teacher reads toys in whatever the scripted generator writes; the other classes get no rows.
+    synthetic = dataset[dataset["provenance"].isin(SYNTHETIC_STEPS)]
+    assert set(synthetic["label"]) == {"товары для детей"}
+    for step in SYNTHETIC_STEPS:
+        metrics = read_json(workspace / f"metrics/generate_{step}.json")
+        rejected = pd.read_csv(workspace / f"data/synthetic/{step}/rejected.csv")
+        accepted = (synthetic["provenance"] == step).sum()
+        assert metrics["candidates"]["accepted"] == accepted > 0
+        assert sum(metrics["candidates"].values()) == accepted + len(rejected)
+        assert metrics["shortfall"]["текстиль"] == 2
+        assert metrics["measures"]["rows"]["synthetic"] == accepted
+        measures = pd.read_csv(workspace / f"data/synthetic/{step}/measures.csv")
+        assert set(measures["class"]) == {"all", *labels}
+    points = draw(monkeypatch)
+    assert (points["provenance"] != "real").sum() == len(synthetic)
+    assert len(list((workspace / "metrics/pictures").glob("*.png"))) == 7
+    assert "| текстиль | 0 | 10 | 0 | 0 | 0 |" in (workspace / "data/dataset/README.md").read_text()
+
+
+@pytest.mark.parametrize("nothing", ["generate.filters.min_chars=399", "generate.plan.rare_share=0.0"])
+def test_a_run_without_synthetic_rows_goes_all_the_way(nothing, workspace, monkeypatch):
+    run("data.text_column=review", nothing)
+    for step in SYNTHETIC_STEPS:
+        assert read_json(workspace / f"metrics/generate_{step}.json")["candidates"]["accepted"] == 0
+        assert pd.read_parquet(workspace / f"data/synthetic/{step}/accepted.parquet").empty
+    # Nothing was accepted in the first step, so the next ones had nothing to tell again.
+    assert read_json(workspace / f"metrics/generate_{FINAL}.json")["accepted_share"] is None
+    assert set(draw(monkeypatch)["provenance"]) == {"real"}
+    assert len(list((workspace / "metrics/pictures").glob("*.pdf"))) == 7
+    provenances = set(load_from_disk(str(workspace / "data/dataset"))["train"]["provenance"])
+    assert provenances == ({"real"} if "rare_share" in nothing else {"real", "written"})
+
+
+def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
+    complete = ScriptedBackend.complete
+
+    def strange(self, prompts, samplings):
+        for index, text in complete(self, prompts, samplings):
+            yield index, f"\x00{text}\x1b и ещё немного слов\x07\u2028=\x7f"
+
+    monkeypatch.setattr(ScriptedBackend, "complete", strange)
+    run("data.text_column=review", "label.explanations=none")
+    dataset = load_from_disk(str(workspace / "data/dataset"))["train"].to_pandas()
+    synthetic = dataset.loc[dataset["provenance"].isin(SYNTHETIC_STEPS), "text"].to_list()
+    assert any("\x00" in text for text in synthetic)
+    points = draw(monkeypatch)
+    assert points.loc[points["provenance"] != "real", "text"].to_list() == synthetic
+    assert not pd.read_csv(workspace / "data/synthetic/style/rejected.csv")["text"].isna().any()
+
+
+def test_a_seed_that_is_held_out_is_a_leak(workspace):
+    seed = pd.read_csv("data/raw/vocabulary/seeds.csv").iloc[-1]
+    pd.DataFrame({"text": [seed["text"].upper()], "label": [seed["label"]]}).to_csv("gold.csv", index=False)
+    with pytest.raises(DataError, match="in the gold file too"):
+        run("data.text_column=review", "data.gold.folder=.", "+data.gold.sets.checked=gold.csv")
 
 
 def test_with_gold_which_never_enters_training(workspace):

@@ -14,7 +14,7 @@ from stages.labelling.teacher import Teacher
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
-from stages.synthesis.generation import Writer
+from stages.synthesis.generation import Writer, candidates_frame
 from stages.synthesis.requests import (
     SHARED,
     Request,
@@ -141,3 +141,17 @@ def test_exemplars_are_close_and_unlike_each_other():
     source = np.array([[0.8, 0.6]], dtype=np.float32)
     assert choose_exemplars(source, real, 2) == [2, 0]
     assert choose_exemplars(source, real, 2, diversity=0.0) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Кружка красивая. Ручка неудоб", "Кружка красивая."),
+        ("Кружка красивая, ручка неудоб", "Кружка красивая, ручка неудоб"),
+        ("кружка огонь!!! спасибо)))", "кружка огонь!!! спасибо)))"),
+        (" «Кружка\x00 целая.»\x1b ", "Кружка целая."),
+    ],
+)
+def test_a_sentence_cut_off_by_the_token_limit_and_control_characters_go(written: str, kept: str) -> None:
+    request = Request("посуда", 0, "prompt", [], {})
+    assert candidates_frame([request], [written], "base")["text"].to_list() == [kept]

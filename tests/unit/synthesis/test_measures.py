@@ -7,6 +7,7 @@ import pytest
 
 from stages.synthesis.measures import (
     FEWEST_ROWS,
+    as_table,
     classifier_auc,
     distinct,
     frechet_distance,
@@ -148,10 +149,18 @@ def test_agreement_and_yield_go_by_the_class_asked_for(step: dict) -> None:
     assert step["одежда"]["yield"]["synthetic"] is None
 
 
+def test_the_table_has_a_row_for_each_class_and_measure(step: dict) -> None:
+    table = as_table(step).set_index(["class", "measure"])
+    assert len(table) == sum(map(len, step.values()))
+    assert table.loc[("посуда", "rows")].to_dict() == {"synthetic": 18, "real": 40}
+    assert table.loc[("посуда", "yield")].isna().to_dict() == {"synthetic": False, "real": True}
+
+
 def test_nothing_at_all_is_no_failure() -> None:
     empty = pd.DataFrame(columns=["text", "label", "intended", "teacher_label", "reason"])
     step = measure_step(empty, unit_rows(0, 0), empty, unit_rows(0, 0), NAMES, seed=0)
     assert step["all"]["vendi_score"] == {"synthetic": None, "real": None}
+    assert set(as_table(step)["class"]) == {"all", *NAMES}
 
 
 def test_copies_of_real_rows_look_less_diverse_and_nearer() -> None:
