@@ -65,7 +65,7 @@ def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
 
 
 def test_it_shows_what_the_run_gave(html: str) -> None:
-    for shown in ("0.400", "+0.100", "−0.020", "41", "украшения и аксессуары", "learned from the teacher", "MIT"):
+    for shown in ("0.400", "+0.100", "−0.020", "41", "украшения и аксессуары", "learned from the teacher", "Gemma"):
         assert shown in html
 
 
@@ -87,7 +87,7 @@ def test_cards_are_markdown_with_a_readable_head(run: Run, unchecked: Run) -> No
     for given in (figures(run), figures(unchecked)):
         text = card("model_card.md.jinja", given)
         head = yaml.safe_load(text.split("---\n")[1])
-        assert head["license"] == "mit"
+        assert head["license"] == "gemma"
         assert ("model-index" in head) == given["gold"]["checked"]
         assert not re.search(r"\n\n\n", text)
         dataset_card = card("dataset_card.md.jinja", {**given, "structure": "# Training set\n"})

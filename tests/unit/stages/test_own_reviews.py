@@ -132,7 +132,8 @@ def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
     run("data.text_column=review", "label.explanations=none")
     dataset = load_from_disk(str(workspace / "data/dataset"))["train"].to_pandas()
     synthetic = dataset.loc[dataset["provenance"].isin(SYNTHETIC_STEPS), "text"].to_list()
-    assert any("\x00" in text for text in synthetic)
+    assert synthetic
+    assert all(text.isprintable() for text in synthetic)
     points = draw(monkeypatch)
     assert points.loc[points["provenance"] != "real", "text"].to_list() == synthetic
     assert not pd.read_csv(workspace / "data/synthetic/style/rejected.csv")["text"].isna().any()
