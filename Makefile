@@ -8,6 +8,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # SET="data=own data.path=reviews.csv" composes another configuration.
 SET ?=
 
+# Two processes: while one waits for a model to load, the other computes.
+WORKERS := --numprocesses 2 --dist loadfile
+
 .PHONY: help setup setup-gpu doctor pin repro params report benchmark test test-all lint format clean
 
 help:  ## list the targets
@@ -51,10 +54,10 @@ benchmark: $(READY)  ## measure latency and throughput on this machine, now
 	@dvc metrics show metrics/benchmark.json
 
 test: $(READY)  ## fast tests, then the real chain on a handful of reviews
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" $(WORKERS)
 
 test-all: $(READY)  ## all tests, slow ones too
-	python -m pytest
+	python -m pytest $(WORKERS)
 
 lint: $(READY)  ## ruff, mypy, import-linter
 	ruff check .

@@ -1,4 +1,4 @@
-"""Stage `analyse`: embed the labelled reviews, count the classes, and plan the synthetic rows."""
+"""Stage `analyse`: count the classes, find the rare ones, and plan the synthetic rows."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import logging
 
 import pandas as pd
 
-from stages.analysis.embeddings import embed, write_embeddings
 from stages.analysis.plan import imbalance_plan
 from stages.common.config import load
 from stages.common.errors import run_stage
 from stages.common.io import read_table, write_json, write_table
-from stages.common.schema import ANALYSE, LABEL, METRICS, MODELS, SPLITS
+from stages.common.schema import ANALYSE, CURATE, METRICS, SPLITS
 
 logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Read `data/label/labels.parquet`; write `data/analyse/`, `metrics/analyse.json` and `metrics/classes.csv`."""
+    """Read `data/curate/labels.parquet`; write `data/analyse/`, `metrics/analyse.json` and `metrics/classes.csv`."""
     params = load()
     names = params.labels.names
-    reviews = read_table(LABEL / "labels.parquet")
+    reviews = read_table(CURATE / "labels.parquet")
     train_labels = reviews.loc[reviews["split"] == "train", "label"]
     plan = imbalance_plan(train_labels, names, params.generate.plan)
     classes = pd.crosstab(reviews["label"], reviews["split"]).reindex(index=names, columns=SPLITS, fill_value=0)
-    embeddings = embed(reviews["text"].to_list(), MODELS / "embedder", params.embed)
-    write_embeddings(ANALYSE, reviews["id"].to_list(), embeddings)
     write_table(ANALYSE / "plan.csv", plan)
     write_table(METRICS / "classes.csv", classes.sum(axis=1).rename_axis("label").reset_index(name="rows"))
     write_json(METRICS / "analyse.json", summary(classes, plan))

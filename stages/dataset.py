@@ -10,7 +10,7 @@ import pandas as pd
 from stages.common.config import load
 from stages.common.errors import run_stage
 from stages.common.io import read_table, write_json
-from stages.common.schema import ANALYSE, DATASET, FINAL, INGEST, LABEL, METRICS, SYNTHETIC
+from stages.common.schema import ANALYSE, CURATE, DATASET, FINAL, INGEST, METRICS, SYNTHETIC
 from stages.synthesis.assembly import build, card, check_leaks, counts, real_rows, synthetic_rows, written_rows
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     plan = read_table(ANALYSE / "plan.csv")
     rare = plan.loc[plan["to_generate"] > 0, "label"].to_list()
     parts = [
-        real_rows(read_table(LABEL / "labels.parquet")),
+        real_rows(read_table(CURATE / "labels.parquet")),
         written_rows(read_table(Path(params.generate.seeds)), rare, names),
         synthetic_rows(read_table(SYNTHETIC / FINAL / "accepted.parquet")),
     ]

@@ -7,12 +7,12 @@ import logging
 from stages.common.config import load
 from stages.common.errors import run_stage
 from stages.common.io import atomic_path, read_table, write_json, write_table
-from stages.common.schema import DATASET, EVALUATE, FINAL, INGEST, LABEL, METRICS, PROVENANCES, STUDENTS
+from stages.common.schema import CURATE, DATASET, EVALUATE, FINAL, INGEST, LABEL, METRICS, PROVENANCES, STUDENTS
 from stages.common.spreadsheet import escape_formulas
 from stages.modelling import report
 from stages.modelling.gold import AGREEMENT, labelled_gold, teacher_labelled
 from stages.modelling.pictures import draw_confusion
-from stages.modelling.plots import class_f1, reliability
+from stages.modelling.plots import class_f1, coverage, reliability
 from stages.modelling.predict import predict_probabilities
 from stages.modelling.rows import load_splits
 
@@ -32,8 +32,9 @@ def main() -> None:
         rows = teacher_labelled(load_splits(DATASET, names)["test"])
 
     answers = {}
-    if checked and (LABEL / "gold.parquet").is_file():
-        answers["teacher"] = report.teacher_answers(rows, read_table(LABEL / "gold.parquet"), names)
+    if checked:
+        for who, folder in {"teacher": LABEL, "curated": CURATE}.items():
+            answers[who] = report.stored_answers(rows, read_table(folder / "gold.parquet"), names)
     for variant in PROVENANCES:
         logger.info("student %r answers %d reviews", variant, len(rows))
         given = predict_probabilities(STUDENTS / variant, rows["text"].to_list(), params.evaluate.batch_size, names)
@@ -53,11 +54,13 @@ def main() -> None:
     write_table(METRICS / "confusion.csv", main_table[["actual", "predicted"]])
     right = (main_table["actual"] == main_table["predicted"]).to_numpy()
     write_table(METRICS / "reliability.csv", reliability(main_table["confidence"].to_numpy(dtype=float), right))
+    write_table(METRICS / "coverage.csv", coverage(main_table["confidence"].to_numpy(dtype=float), right))
     for who in answers:
         write_table(METRICS / "class_f1" / f"{who}.csv", class_f1(classes.get(main_set, {}).get(who, {})))
     if not checked:
         table = table.assign(teacher=table["actual"], actual="")
     write_table(EVALUATE / "predictions.csv", escape_formulas(table))
+    write_table(EVALUATE / "errors.csv", escape_formulas(report.errors(table, evaluation.rows)))
     against = f"проверочный набор «{main_set}»" if main_set != AGREEMENT else "разметка учителя"
     pictures = [METRICS / "confusion.png", METRICS / "confusion.pdf"]
     draw_confusion(main_part.confusion(FINAL)[:, :-1], names, f"Ученик «{FINAL}», {against}", pictures)

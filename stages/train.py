@@ -45,13 +45,14 @@ def main() -> None:
 
     student = STUDENTS / variant
     shutil.rmtree(student, ignore_errors=True)
-    save_student(model, tokenizer, student)
+    save_student(model, tokenizer, student, params.train.precision)
     write_json(
         METRICS / f"train_{variant}.json",
         {
             "rows": len(train_rows),
             "best_epoch": result.best_epoch,
             "validation_macro_f1": round(result.macro_f1, 4),
+            "temperature": round(result.temperature, 3),
             "seconds": round(result.seconds, 1),
             "resumed_from_epoch": result.resumed_from_epoch,
         },

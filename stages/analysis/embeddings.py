@@ -73,6 +73,6 @@ def read_embeddings(folder: Path, ids: Sequence[str]) -> Embeddings:
     rows = pd.Index(pd.read_csv(folder / "ids.csv", dtype=str)["id"]).get_indexer(pd.Index(ids, dtype=str))
     if (rows < 0).any():
         unknown = ids[int((rows < 0).argmax())]
-        raise DataError(f"{folder}/embeddings.npy has no row {unknown!r}; run `dvc repro analyse`")
+        raise DataError(f"{folder}/embeddings.npy has no row {unknown!r}; run `dvc repro embed`")
     embeddings: Embeddings = np.load(folder / "embeddings.npy", allow_pickle=False)[rows]
     return embeddings

@@ -190,10 +190,27 @@ class Label:
     calibration_strength: float
 
     def __post_init__(self) -> None:
-        require_option("label.backend", self.backend, ("vllm", "scripted"))
+        require_option("label.backend", self.backend, ("vllm", "nli", "scripted"))
         require_option("label.explanations", self.explanations, ("all", "low_confidence", "none"))
         require_option("label.calibration", self.calibration, ("none", "contextual", "batch"))
         require(0 <= self.calibration_strength <= 1, "label.calibration_strength is not within 0…1")
+
+
+@section
+class Curate:
+    """What a second opinion does to the teacher's labels; see `stages/curation/policy.py`.
+
+    `teacher_weight` is the teacher's say beside the second opinion's 1; `regularisation` scikit-learn's C.
+    """
+
+    policy: str
+    teacher_weight: float
+    regularisation: float
+
+    def __post_init__(self) -> None:
+        require_option("curate.policy", self.policy, ("combine", "flagged", "downweight", "none"))
+        require(self.teacher_weight >= 0, f"curate.teacher_weight={self.teacher_weight} must not be negative")
+        require(self.regularisation > 0, f"curate.regularisation={self.regularisation} must be above 0")
 
 
 @section
@@ -232,11 +249,16 @@ class Plan:
 
 @section
 class Filters:
-    """Thresholds of the filters. Lengths in characters; similarities are cosines of sentence embeddings."""
+    """Thresholds of the filters.
+
+    Lengths in characters; similarities are cosines of sentence embeddings; `dictionary` is the language whose words a
+    text must be made of (ru or uk: those that pymorphy3 has), null for any.
+    """
 
     min_chars: int
     max_chars: int
     min_cyrillic_share: float
+    dictionary: str | None
     max_copied_words: int
     max_similarity: float
     relabel_policy: str
@@ -244,13 +266,17 @@ class Filters:
 
     def __post_init__(self) -> None:
         require_option("generate.filters.relabel_policy", self.relabel_policy, ("drop", "relabel", "keep"))
+        require_option("generate.filters.dictionary", str(self.dictionary), ("ru", "uk", "None"))
         require(self.min_chars <= self.max_chars, "generate.filters.min_chars exceeds generate.filters.max_chars")
         require(self.max_copied_words >= 1, "generate.filters.max_copied_words must be 1 or more")
 
 
 @section
 class Step:
-    """One generation step: the Jinja prompt, how it is asked, and the sampling. `candidates` per wanted row."""
+    """One generation step: the Jinja prompt, how it is asked, and the sampling. `candidates` per wanted row.
+
+    `min_mean_logprob` is what the generator must think of its own text, in nats a token; null for no such filter.
+    """
 
     template: str
     candidates: float
@@ -259,12 +285,17 @@ class Step:
     repetition_penalty: float
     max_tokens: int
     examples: int
+    min_mean_logprob: float | None
 
 
 @section
 class Generate:
-    """Three-step generation. `mode`: `completion` (raw few-shot text) or `chat` (the model's chat template)."""
+    """Three-step generation by a model behind `backend`.
 
+    `mode`: `completion` (raw few-shot text) or `chat` (the model's chat template).
+    """
+
+    backend: str
     mode: str
     seeds: str
     attributes: str
@@ -276,6 +307,7 @@ class Generate:
     style: Step
 
     def __post_init__(self) -> None:
+        require_option("generate.backend", self.backend, ("vllm", "scripted"))
         require_option("generate.mode", self.mode, ("completion", "chat"))
 
 
@@ -303,7 +335,8 @@ class Train:
 
     `prompt` stands before every review; `layers` cuts the encoder down to its first so many; `frozen_embeddings`
     leaves the word vectors as they are. `linear_probe`: the head starts from a regression on the frozen encoder with
-    this C, and with `epochs` = 0 that is all; null: from random weights.
+    this C, and with `epochs` = 0 that is all; null: from random weights. `temperature_scaling` fits its
+    confidence to the validation rows.
     """
 
     epochs: int
@@ -321,6 +354,7 @@ class Train:
     gradient_checkpointing: bool
     soft_label_weight: float
     confidence_weighting: bool
+    temperature_scaling: bool
     loss: Loss
 
     def __post_init__(self) -> None:
@@ -372,6 +406,7 @@ class Params:
     prompt: Prompt
     label: Label
     embed: Embed
+    curate: Curate
     generate: Generate
     train: Train
     evaluate: Evaluate

@@ -18,7 +18,9 @@ FloatArray = npt.NDArray[np.floating]
 
 # Where each stage leaves its tables.
 INGEST = Path("data/ingest")
+EMBED = Path("data/embed")
 LABEL = Path("data/label")
+CURATE = Path("data/curate")
 ANALYSE = Path("data/analyse")
 SYNTHETIC = Path("data/synthetic")
 DATASET = Path("data/dataset")

@@ -127,8 +127,8 @@ class Teacher:
                 "explain",
             )
             failed = []
-            for position, (index, start, text) in enumerate(zip(open_rows, starts, texts, strict=True)):
-                raw = start + text
+            for position, (index, start, written) in enumerate(zip(open_rows, starts, texts, strict=True)):
+                raw = start + written.text
                 answers[index] = (raw, parse_answer(raw, self.prompt, self.labels, needs_explanation=True))
                 if answers[index][1].failure:
                     failed.append(position)

@@ -41,6 +41,14 @@ class Choice:
     mass: float
 
 
+@dataclass(frozen=True)
+class Completion:
+    """A text that was written, and the mean log-probability (nats) of its tokens, the stop among them."""
+
+    text: str
+    mean_logprob: float
+
+
 class Backend(Protocol):
     """A language model that can choose among answers and complete texts.
 
@@ -64,13 +72,14 @@ class Backend(Protocol):
         """Yield (index, choice among `answers`); with `reasoning` the model first ends the prompt's last line."""
         ...
 
-    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion)."""
         ...
 
 
 BACKENDS = {
     "vllm": "stages.llm.vllm_backend:VllmBackend",
+    "nli": "stages.llm.nli_backend:NliBackend",
     "scripted": "stages.llm.scripted_backend:ScriptedBackend",
 }
 
@@ -82,7 +91,7 @@ def open_backend(name: str, folder: Path, engine: Vllm) -> Backend:
         ConfigError: no backend has that name.
     """
     if name not in BACKENDS:
-        raise ConfigError(f"label.backend={name!r} is not a backend; choose one of {', '.join(BACKENDS)}")
+        raise ConfigError(f"{name!r} is not a backend; choose one of {', '.join(BACKENDS)}")
     module, _, cls = BACKENDS[name].partition(":")
     backend: Backend = getattr(importlib.import_module(module), cls)(folder, engine)
     return backend

@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from stages.common.io import cache_folder
-from stages.llm.backend import Backend, Choice, Sampling
+from stages.llm.backend import Backend, Choice, Completion, Sampling
 
 
 class ResponseCache:
@@ -70,14 +70,15 @@ class CachedModel:
 
         return [Choice(**answer) for answer in self._ask(keys, ask, description)]
 
-    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling], description: str) -> list[str]:
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling], description: str) -> list[Completion]:
         """A completion for each prompt in order."""
-        keys = [self._key(prompt, {"complete": s.key()}) for prompt, s in zip(prompts, samplings, strict=True)]
+        keys = [self._key(prompt, {"completion": s.key()}) for prompt, s in zip(prompts, samplings, strict=True)]
 
         def ask(missing: list[int]) -> Iterator[tuple[int, Any]]:
-            return self.backend.complete([prompts[i] for i in missing], [samplings[i] for i in missing])
+            for index, written in self.backend.complete([prompts[i] for i in missing], [samplings[i] for i in missing]):
+                yield index, asdict(written)
 
-        return self._ask(keys, ask, description)
+        return [Completion(**answer) for answer in self._ask(keys, ask, description)]
 
     def _key(self, prompt: str, question: dict[str, Any]) -> str:
         parts = json.dumps([self.backend.identity, prompt, question], ensure_ascii=False, sort_keys=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stages.common.config import Vllm
-from stages.llm.backend import Choice, Sampling
+from stages.llm.backend import Choice, Completion, Sampling
 
 
 class ScriptedBackend:
@@ -44,9 +44,9 @@ class ScriptedBackend:
             logprobs = [math.log(0.9 if number == chosen else rest) for number in range(len(answers))]
             yield index, Choice(stems[chosen] if reasoning else "", logprobs, mass=1.0)
 
-    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, Completion]]:
         """Complete with words that depend on the prompt and the sampling seed."""
         for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
             time.sleep(self._delay)
             digest = hashlib.sha256(f"{prompt}{sampling.seed}".encode()).hexdigest()
-            yield index, f"отзыв про товар {digest[:8]} понравился"
+            yield index, Completion(f"отзыв про товар {digest[:8]} понравился", mean_logprob=-0.1)

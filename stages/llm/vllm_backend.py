@@ -22,7 +22,7 @@ from transformers import AutoTokenizer
 from stages.common.config import Vllm
 from stages.common.errors import BackendError
 from stages.common.io import read_json
-from stages.llm.backend import Choice, Sampling
+from stages.llm.backend import Choice, Completion, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -118,13 +118,12 @@ class VllmBackend:
 
         yield from self._converse(dialogue(prompt) for prompt in prompts)
 
-    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, str]]:
+    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, Completion]]:
         """Yield (index, completion) as each is finished."""
 
-        def dialogue(prompt: str, sampling: Sampling) -> Dialogue[str]:
+        def dialogue(prompt: str, sampling: Sampling) -> Dialogue[Completion]:
             [output] = yield [(self._encode(prompt), sampling_params(sampling))]
-            text: str = output.text
-            return text
+            return Completion(output.text, output.cumulative_logprob / max(1, len(output.token_ids)))
 
         yield from self._converse(map(dialogue, prompts, samplings))
 
@@ -214,6 +213,8 @@ def sampling_params(sampling: Sampling) -> Any:
         repetition_penalty=sampling.repetition_penalty,
         stop=list(sampling.stop),
         seed=sampling.seed,
+        # The drawn token's own, which vLLM adds up.
+        logprobs=0,
     )
 
 

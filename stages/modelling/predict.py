@@ -16,7 +16,7 @@ from stages.modelling.student import quiet_transformers
 
 
 class Classifier:
-    """A trained student, loaded once, on the graphics card (in half precision) if there is one."""
+    """A trained student, loaded once; on the graphics card, in the precision it was trained in, if there is one."""
 
     def __init__(self, folder: Path) -> None:
         """Load the student.
@@ -32,9 +32,7 @@ class Classifier:
         cuda = torch.cuda.is_available()
         self.device = torch.device("cuda" if cuda else "cpu")
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float16 if cuda else torch.float32
-        )
+        self.model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="auto" if cuda else torch.float32)
         self.model.to(self.device).eval()
         self.labels: list[str] = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
 

@@ -7,6 +7,7 @@ et al., ICLR 2022, arXiv 2202.10054). It also spares the few steps that a small 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,19 +46,57 @@ def probe_head(
     Returns:
         The objective at the start and after each step of L-BFGS.
     """
-    head = _last_linear(model)
-    # A head without a bias goes through the origin: its features are scaled, not centred.
-    scaler = StandardScaler(with_mean=head.bias is not None)
-    features = torch.from_numpy(scaler.fit_transform(head_inputs(model, tokenizer, rows))).double()
-    labels, soft_labels, row_weights = (torch.tensor(rows[name][:]) for name in ("labels", "soft_labels", "weights"))
-    width = head.in_features + (head.bias is not None)
+    head = last_linear(model)
+    features = head_inputs(model, tokenizer, rows)
+    targets = (torch.tensor(rows[name][:]) for name in ("labels", "soft_labels", "weights"))
+    regression = fit_regression(
+        features, *targets, loss=loss, regularisation=regularisation, bias=head.bias is not None
+    )
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(regression.weights))
+        if head.bias is not None:
+            head.bias.copy_(torch.from_numpy(regression.biases))
+    losses = regression.losses
+    logger.info("linear probe: loss %.3f to %.3f in %d steps", losses[0], losses[-1], len(losses) - 1)
+    return losses
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Weights (labels, features) and biases (labels,) for plain features, and the objective after each step."""
+
+    weights: FloatArray
+    biases: FloatArray
+    losses: list[float]
+
+
+def fit_regression(
+    features: FloatArray,
+    labels: torch.Tensor,
+    soft_labels: torch.Tensor,
+    row_weights: torch.Tensor,
+    *,
+    loss: StudentLoss,
+    regularisation: float,
+    bias: bool,
+) -> Regression:
+    """Minimise `loss` and an L2 penalty on standardised features by L-BFGS.
+
+    Args:
+        features: (rows, features). labels: (rows,). soft_labels: (rows, labels). row_weights: (rows,).
+        loss: what is minimised, beside the penalty.
+        regularisation: scikit-learn's C.
+        bias: without one the regression goes through the origin: features are scaled, not centred.
+    """
+    scaler = StandardScaler(with_mean=bias)
+    inputs = torch.from_numpy(scaler.fit_transform(features)).double()
+    size, outputs = inputs.shape[1], soft_labels.shape[1]
 
     def objective(flat: FloatArray) -> tuple[float, FloatArray]:
-        parameters = torch.from_numpy(flat).view(head.out_features, width).requires_grad_()
-        weights, biases = parameters[:, : head.in_features], parameters[:, head.in_features :]
-        logits = features @ weights.T + biases.sum(dim=1)
-        value = loss(logits, labels, soft_labels, row_weights)
-        value = value + weights.square().sum() / (2 * regularisation * len(features))
+        parameters = torch.from_numpy(flat).view(outputs, size + bias).requires_grad_()
+        weights, biases = parameters[:, :size], parameters[:, size:]
+        value = loss(inputs @ weights.T + biases.sum(dim=1), labels, soft_labels, row_weights)
+        value = value + weights.square().sum() / (2 * regularisation * len(inputs))
         value.backward()  # type: ignore[no-untyped-call]
         assert parameters.grad is not None
         return value.item(), parameters.grad.numpy().ravel()
@@ -65,18 +104,13 @@ def probe_head(
     def note(intermediate_result: OptimizeResult) -> None:
         losses.append(float(intermediate_result.fun))
 
-    start = np.zeros(head.out_features * width)
+    start = np.zeros(outputs * (size + bias))
     losses = [objective(start)[0]]
     found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=note, options={"maxiter": MAX_STEPS})
-    parameters = torch.from_numpy(found.x).view(head.out_features, width)
-    weights, biases = parameters[:, : head.in_features], parameters[:, head.in_features :]
-    with torch.no_grad():
-        unscaled = weights / torch.from_numpy(scaler.scale_)
-        head.weight.copy_(unscaled)
-        if head.bias is not None:
-            head.bias.copy_(biases.squeeze(1) - unscaled @ torch.from_numpy(scaler.mean_))
-    logger.info("linear probe: loss %.3f to %.3f in %d steps", losses[0], losses[-1], len(losses) - 1)
-    return losses
+    parameters = found.x.reshape(outputs, size + bias)
+    weights = parameters[:, :size] / scaler.scale_
+    biases = parameters[:, size] - weights @ scaler.mean_ if bias else np.zeros(outputs)
+    return Regression(weights, biases, losses)
 
 
 def head_inputs(
@@ -85,7 +119,7 @@ def head_inputs(
     """What reaches the last linear layer, without dropout; shape (rows, features), in the order of `rows`."""
     tokens = rows.select_columns(["input_ids", "attention_mask"]).to_list()
     seen: list[torch.Tensor] = []
-    hook = _last_linear(model).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    hook = last_linear(model).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     # Rows of like length share a batch, so that little is padded.
     order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]["input_ids"]))
     collate = DataCollatorWithPadding(tokenizer)
@@ -113,7 +147,8 @@ def _pooled(inputs: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     return inputs[torch.arange(len(inputs), device=inputs.device), last]
 
 
-def _last_linear(model: PreTrainedModel) -> torch.nn.Linear:
+def last_linear(model: PreTrainedModel) -> torch.nn.Linear:
+    """The layer that gives the logits."""
     fitting = [
         module
         for module in model.modules()

@@ -74,8 +74,8 @@ def label_indices(labels: Sequence[str] | pd.Series, label_names: Sequence[str])
     return np.array([index.get(label, len(index)) for label in labels], dtype=np.int64)
 
 
-def teacher_answers(rows: pd.DataFrame, labelled: pd.DataFrame, label_names: Sequence[str]) -> Answers:
-    """The teacher's answers to gold `rows`, out of its table (gold_set, id, label, probabilities)."""
+def stored_answers(rows: pd.DataFrame, labelled: pd.DataFrame, label_names: Sequence[str]) -> Answers:
+    """The answers to gold `rows` of who labels, out of a table (gold_set, id, label, probabilities)."""
     labelled = labelled.reset_index(drop=True)
     found = rows[["gold_set", "id"]].merge(labelled.reset_index(), on=["gold_set", "id"], how="left")["index"]
     answered = found.notna().to_numpy()
@@ -143,6 +143,19 @@ def predictions(evaluation: Evaluation, who: str) -> pd.DataFrame:
             "teacher": names[teacher.predicted] if teacher else "",
         }
     )
+
+
+def errors(predicted: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The wrong ones of `predictions`, the most confident first, with how often the same confusion occurs.
+
+    `rows` are the evaluation's, of which stratum and flag are added. Columns: gold_set, stratum, flag, actual,
+    predicted, times, confidence, teacher, text.
+    """
+    table = predicted.assign(stratum=rows["stratum"].to_numpy(), flag=rows["flag"].to_numpy())
+    wrong = table[table["actual"] != table["predicted"]]
+    times = wrong.groupby(["gold_set", "actual", "predicted"])["id"].transform("size")
+    columns = ["gold_set", "stratum", "flag", "actual", "predicted", "times", "confidence", "teacher", "text"]
+    return wrong.assign(times=times).sort_values("confidence", ascending=False)[columns]
 
 
 def as_text(scores: Mapping[str, Any], classes: Mapping[str, Any]) -> str:

@@ -74,15 +74,22 @@ def prompted(tokenizer: PreTrainedTokenizerBase, prompt: str) -> PreTrainedToken
     )
 
 
-def save_student(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write an ordinary Hugging Face folder: weights in half precision, to be loaded in single precision.
+# What `train.precision` is called in a model's config.json.
+ARITHMETIC = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
-    Half the size loses nothing that a category depends on; arithmetic in float16 would overflow in some encoders.
+
+def save_student(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, precision: str = "fp32"
+) -> None:
+    """Write an ordinary Hugging Face folder: weights in half precision, to be loaded in the `precision` of training.
+
+    Half the size loses nothing that a category depends on. Half the arithmetic is for students that were trained so:
+    in some encoders, EmbeddingGemma among them, float16 overflows.
     """
     model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
     config = read_json(folder / "config.json")
-    write_json(folder / "config.json", {**config, "dtype": "float32"})
+    write_json(folder / "config.json", {**config, "dtype": ARITHMETIC[precision]})
 
 
 def head_parameters(model: PreTrainedModel) -> set[str]:

@@ -29,9 +29,10 @@ from stages.common.errors import DataError
 from stages.modelling.checkpoints import last_complete
 from stages.modelling.losses import StudentLoss
 from stages.modelling.metrics import confusion_matrix, score
-from stages.modelling.probe import probe_head
+from stages.modelling.probe import last_linear, probe_head
 from stages.modelling.rows import encode, label_counts
 from stages.modelling.student import head_parameters
+from stages.modelling.temperature import fit_temperature, scale_head
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -44,10 +45,14 @@ LOSS_POINTS_PER_EPOCH = 10
 
 @dataclass(frozen=True)
 class FineTuning:
-    """What a finished run reports. Epoch 0 is the linear probe; `seconds` counts from `resumed_from_epoch`."""
+    """What a finished run reports. Epoch 0 is the linear probe; `seconds` counts from `resumed_from_epoch`.
+
+    `temperature` is what the logits were divided by in the end, 1 without scaling.
+    """
 
     best_epoch: int
     macro_f1: float
+    temperature: float
     seconds: float
     resumed_from_epoch: int
 
@@ -129,6 +134,7 @@ def fine_tune(
     require_precision(settings.precision)
     label_names = train_rows.features["label"].names
     encoded = encode(train_rows, tokenizer, settings.max_tokens, settings.confidence_weighting)
+    validation = encode(validation_rows, tokenizer, settings.max_tokens, settings.confidence_weighting)
     loss = StudentLoss(settings.loss, settings.soft_label_weight, label_counts(train_rows), label_names)
     trainer = StudentTrainer(
         loss=loss,
@@ -138,7 +144,7 @@ def fine_tune(
         processing_class=tokenizer,
         data_collator=DataCollatorWithPadding(tokenizer),
         train_dataset=encoded,
-        eval_dataset=encode(validation_rows, tokenizer, settings.max_tokens, settings.confidence_weighting),
+        eval_dataset=validation,
         compute_metrics=_validation_metrics,
         callbacks=list(callbacks),
     )
@@ -151,7 +157,8 @@ def fine_tune(
             for trainer.state.global_step, value in enumerate(losses):
                 trainer.log({"loss": value})
             macro_f1 = trainer.evaluate()["eval_macro_f1"]
-            return FineTuning(0, macro_f1, seconds=time.perf_counter() - start, resumed_from_epoch=0)
+            temperature = _scaled(trainer, validation) if settings.temperature_scaling else 1.0
+            return FineTuning(0, macro_f1, temperature, seconds=time.perf_counter() - start, resumed_from_epoch=0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     best = max(history, key=lambda entry: entry["eval_macro_f1"])
@@ -159,6 +166,7 @@ def fine_tune(
     return FineTuning(
         best_epoch=round(best["epoch"]),
         macro_f1=best["eval_macro_f1"],
+        temperature=_scaled(trainer, validation) if settings.temperature_scaling else 1.0,
         seconds=time.perf_counter() - start,
         resumed_from_epoch=round(resumed["epoch"]) if resumed else 0,
     )
@@ -212,6 +220,15 @@ def require_precision(precision: str) -> None:
     if precision == "bf16":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         require(native, "train.precision=bf16 would be emulated on this graphics card; use train.precision=fp16")
+
+
+def _scaled(trainer: StudentTrainer, validation: Dataset) -> float:
+    """Scale the student's logits by the temperature that suits the validation rows; return it."""
+    answers = trainer.predict(validation)
+    temperature = fit_temperature(np.asarray(answers.predictions), np.asarray(answers.label_ids))
+    assert isinstance(trainer.model, PreTrainedModel)
+    scale_head(last_linear(trainer.model), temperature)
+    return temperature
 
 
 def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:

@@ -64,7 +64,12 @@ def gold(run: Run) -> Figures:
 
 def who_name(who: str) -> str:
     """Words for a classifier of `metrics/evaluate.json`."""
-    words = {"teacher": "teacher", BASELINE: "student, real rows", "written": "student + written rows"}
+    words = {
+        "teacher": "teacher",
+        "curated": "teacher + second opinion",
+        BASELINE: "student, real rows",
+        "written": "student + written rows",
+    }
     return words.get(who, f"student + synthetic ({who})")
 
 

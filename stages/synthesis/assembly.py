@@ -17,14 +17,14 @@ COLUMNS = ("id", "text", "label", "soft_labels", "weight", "provenance", "seed_i
 
 
 def real_rows(labelled: pd.DataFrame) -> pd.DataFrame:
-    """Real rows with the teacher's label and distribution, in the columns of the dataset plus `split`."""
+    """Real rows with label, distribution and weight after `curate`, in the columns of the dataset plus `split`."""
     return pd.DataFrame(
         {
             "id": labelled["id"],
             "text": labelled["text"],
             "label": labelled["label"],
             "soft_labels": [np.asarray(row, dtype=float).tolist() for row in labelled["probabilities"]],
-            "weight": 1.0,
+            "weight": labelled["weight"],
             "provenance": "real",
             "seed_ids": [[] for _ in range(len(labelled))],
             "attributes": "{}",
@@ -41,7 +41,10 @@ def written_rows(seeds: pd.DataFrame, rare: Collection[str], names: Sequence[str
     chosen = seeds[seeds["label"].isin(list(rare))]
     one_hot = dict(zip(names, np.eye(len(names)), strict=True))
     labelled = chosen.assign(
-        id=chosen["text"].map(text_id), probabilities=chosen["label"].map(one_hot.get), split="train"
+        id=chosen["text"].map(text_id),
+        probabilities=chosen["label"].map(one_hot.get),
+        weight=1.0,
+        split="train",
     )
     attributes = [
         json.dumps(row, ensure_ascii=False) for row in chosen[["product", "tone", "aspect"]].to_dict("records")
@@ -50,9 +53,9 @@ def written_rows(seeds: pd.DataFrame, rare: Collection[str], names: Sequence[str
 
 
 def synthetic_rows(accepted: pd.DataFrame) -> pd.DataFrame:
-    """Synthetic rows for the train split; their soft labels are the teacher's distribution at the relabelling."""
+    """Synthetic rows for the train split; their soft labels are the distribution that they were read with."""
     accepted = accepted.reset_index(drop=True)
-    rows = real_rows(accepted.assign(split="train"))
+    rows = real_rows(accepted.assign(split="train", weight=1.0))
     kept = ["provenance", "seed_ids", "attributes"]
     return pd.concat([rows.drop(columns=kept), accepted[kept]], axis=1)[list(rows.columns)]
 
@@ -124,10 +127,10 @@ def card(rows: pd.DataFrame, labels: list[str], models: Mapping[str, Model]) -> 
             "---",
             "# Training set",
             "",
-            f"Rows: {splits}. Real rows carry the teacher's label, which no person checked. Written rows were written",
-            "for their category by the makers of the vocabulary file. Synthetic rows (base, paraphrase, style) have",
-            "the category that a language model wrote them for, checked by filters and by the teacher. Written and",
-            "synthetic rows stand in train alone, and only for rare categories.",
+            f"Rows: {splits}. Real rows carry the teacher's label as a second opinion left it; no person checked it.",
+            "Written rows were written for their category by the makers of the vocabulary file. Synthetic rows (base,",
+            "paraphrase, style) have the category that a language model wrote them for, checked by filters and by the",
+            "readers of the real rows. Written and synthetic rows stand in train alone, and only for rare categories.",
             "",
             f"Made by {makers}.",
             "",
@@ -137,7 +140,7 @@ def card(rows: pd.DataFrame, labels: list[str], models: Mapping[str, Model]) -> 
             "",
             "## Columns",
             "",
-            "`label` hard label; `soft_labels` the teacher's distribution in the order of the class names (1 for the",
+            "`label` hard label; `soft_labels` the readers' distribution in the order of the class names (1 for the",
             "label of a written row); `weight` sample weight; `provenance` real, written, base, paraphrase or style;",
             "`seed_ids` the rows that the generator was shown; `attributes` product, tone and aspect that were asked",
             "for (JSON).",

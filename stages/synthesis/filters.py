@@ -9,13 +9,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pymorphy3
 
 from stages.analysis.embeddings import Embeddings, nearest_cosine
 from stages.common.config import Filters
+from stages.common.schema import FloatArray
 from stages.synthesis.words import ngrams, words
 
 Mask = npt.NDArray[np.bool_]
@@ -26,10 +29,12 @@ REASONS = (
     "assistant_talk",
     "length",
     "repetition",
+    "unlikely",
+    "unknown_word",
     "duplicate",
     "copied",
     "near_duplicate",
-    "teacher_disagrees",
+    "another_category",
 )
 
 _ASSISTANT_TALK = re.compile(
@@ -59,7 +64,7 @@ _SAME_LETTER = re.compile(r"(\w)\1{9}")
 
 @dataclass(frozen=True)
 class Known:
-    """Texts a candidate must not repeat.
+    """Texts a candidate must not repeat, and words it may use though no dictionary has them.
 
     `originals`: the real rows of every split, gold rows and seeds; `synthetic`: rows accepted earlier.
     `embeddings` (originals + synthetic, dimensions): unit rows of both, in that order.
@@ -68,28 +73,37 @@ class Known:
     originals: Sequence[str]
     synthetic: Sequence[str]
     embeddings: Embeddings
+    words: Collection[str] = ()
 
 
-def apply_filters(candidates: pd.DataFrame, embeddings: Embeddings, known: Known, filters: Filters) -> pd.DataFrame:
-    """Return `candidates` (column text) with the column reason: the first filter that fails, "" for accepted.
+def apply_filters(
+    candidates: pd.DataFrame,
+    embeddings: Embeddings,
+    known: Known,
+    filters: Filters,
+    min_mean_logprob: float | None = None,
+) -> pd.DataFrame:
+    """Return `candidates` (text, mean_logprob) with the column reason: the first filter that fails, "" for accepted.
 
     `embeddings` (candidates, dimensions) are unit rows. Candidates that failed one filter are no longer there for the
     next, so that of two equal ones the better stays.
     """
-    all_texts = candidates["text"].to_list()
+    all_texts, logprobs = candidates["text"].to_list(), candidates["mean_logprob"].to_numpy(dtype=float)
     reasons = np.full(len(all_texts), "", dtype=object)
-    steps: dict[str, Callable[[list[str], Embeddings], Mask]] = {
+    steps: dict[str, Callable[[list[str], npt.NDArray[np.intp]], Mask]] = {
         "script": lambda texts, _: script(texts, filters.min_cyrillic_share),
         "assistant_talk": lambda texts, _: assistant_talk(texts),
         "length": lambda texts, _: length(texts, filters.min_chars, filters.max_chars),
         "repetition": lambda texts, _: repetition(texts),
+        "unlikely": lambda _, rows: unlikely(logprobs[rows], min_mean_logprob),
+        "unknown_word": lambda texts, _: unknown_word(texts, known.words, filters.dictionary),
         "duplicate": lambda texts, _: duplicate(texts, [*known.originals, *known.synthetic]),
         "copied": lambda texts, _: copied(texts, known.originals, filters.max_copied_words),
-        "near_duplicate": lambda _, rows: near_duplicate(rows, known.embeddings, filters.max_similarity),
+        "near_duplicate": lambda _, rows: near_duplicate(embeddings[rows], known.embeddings, filters.max_similarity),
     }
     for reason, fails in steps.items():
         open_rows = np.flatnonzero(reasons == "")
-        failing = fails([all_texts[row] for row in open_rows], embeddings[open_rows])
+        failing = fails([all_texts[row] for row in open_rows], open_rows)
         reasons[open_rows[failing]] = reason
     return candidates.assign(reason=reasons)
 
@@ -145,6 +159,33 @@ def repetition(texts: Sequence[str], longest_clause: int = 8) -> Mask:
     return _mask(fails(text) for text in texts)
 
 
+def unlikely(mean_logprobs: FloatArray, least: float | None) -> Mask:
+    """Fail text that its own writer finds improbable, in nats a token: a small model rambles where it is unsure.
+
+    Choosing by likelihood what was sampled for variety is "sample and rank" (Adiwardana et al. 2020, arXiv 2001.09977,
+    under "Decoding"). None for no limit.
+    """
+    return np.zeros(len(mean_logprobs), dtype=bool) if least is None else mean_logprobs < least
+
+
+def unknown_word(texts: Sequence[str], known: Collection[str], language: str | None) -> Mask:
+    """Fail text with a word that the dictionary of `language` lacks and that no `known` word is a form of.
+
+    A form shares all but the last letter, and at least five. Short words and those in other letters pass.
+    """
+    if language is None:
+        return np.zeros(len(texts), dtype=bool)
+    stems = {word[:-1] for word in known}
+
+    def fails(word: str) -> bool:
+        if len(word) < 4 or not re.fullmatch("[а-яёіїєґ]+", word) or word in known:
+            return False
+        borrowed = any(word[:size] in stems for size in range(5, len(word) + 1))
+        return not borrowed and not _dictionary(language).word_is_known(word)
+
+    return _mask(any(fails(word) for word in words(text)) for text in texts)
+
+
 def duplicate(texts: Sequence[str], known: Sequence[str]) -> Mask:
     """Fail text that equals a known one, or an earlier one of `texts`, but for case and punctuation."""
     seen = {_plain(text) for text in known}
@@ -178,31 +219,34 @@ def near_duplicate(embeddings: Embeddings, known: Embeddings, max_similarity: fl
 
 def relabelled(
     candidates: pd.DataFrame,
-    teacher_labels: Iterable[str],
+    read_as: Iterable[str],
     confidence: Iterable[float],
     rare: Collection[str],
     filters: Filters,
 ) -> pd.DataFrame:
-    """Return `candidates` (columns label, reason) after the teacher has read them without knowing what was asked for.
+    """Return `candidates` (columns label, reason) after they were read without knowing what was asked for.
 
-    Adds the columns intended (the label asked for) and teacher_label.
-    Accepted rows whose label the teacher shares stay as they are. For the others `filters.relabel_policy` decides.
-    drop: reason "teacher_disagrees". relabel: the teacher's label if it is one of `rare` and confidence reaches
+    Adds the columns intended (the label asked for) and read_as (the label that the reader saw).
+    Accepted rows that were read as what they were meant to be stay. For the others `filters.relabel_policy` decides.
+    drop: reason "another_category". relabel: the reader's label if it is one of `rare` and confidence reaches
     `filters.relabel_confidence`, else dropped (re-labelling beats dropping: Chung et al., ACL 2023). keep: no change.
     """
-    teacher = pd.Series(list(teacher_labels), index=candidates.index, dtype=object)
-    differs = (candidates["reason"] == "") & (teacher != candidates["label"])
-    sure = (pd.Series(list(confidence), index=candidates.index) >= filters.relabel_confidence) & teacher.isin(
-        list(rare)
-    )
+    reader = pd.Series(list(read_as), index=candidates.index, dtype=object)
+    differs = (candidates["reason"] == "") & (reader != candidates["label"])
+    sure = (pd.Series(list(confidence), index=candidates.index) >= filters.relabel_confidence) & reader.isin(list(rare))
     takes = differs & sure & (filters.relabel_policy == "relabel")
     drops = differs & ~takes & (filters.relabel_policy != "keep")
     return candidates.assign(
         intended=candidates["label"],
-        teacher_label=teacher,
-        label=candidates["label"].where(~takes, teacher),
-        reason=candidates["reason"].where(~drops, "teacher_disagrees"),
+        read_as=reader,
+        label=candidates["label"].where(~takes, reader),
+        reason=candidates["reason"].where(~drops, "another_category"),
     )
+
+
+@cache
+def _dictionary(language: str) -> pymorphy3.MorphAnalyzer:
+    return pymorphy3.MorphAnalyzer(lang=language)
 
 
 def _mask(failing: Iterable[bool]) -> Mask:

@@ -1,4 +1,4 @@
-"""Generate until the plan is filled or the budget is used up; filter, and let the teacher read every survivor."""
+"""Generate until the plan is filled or the budget is used up; filter, and have the category of every survivor read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pandas as pd
 
 from stages.analysis.embeddings import Embeddings
 from stages.common.config import Generate, Step
-from stages.common.schema import text_id
+from stages.common.schema import FloatArray, probability_matrix, text_id
+from stages.curation.second_opinion import SecondOpinion, combine
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import Sampling
+from stages.llm.backend import Completion, Sampling
 from stages.llm.cache import CachedModel
 from stages.synthesis.filters import Known, apply_filters, relabelled
 from stages.synthesis.requests import Request
@@ -47,11 +48,16 @@ class Generation:
 
 @dataclass(frozen=True)
 class Writer:
-    """The generator, the teacher that reads what it wrote, and what both are held to."""
+    """The generator, those who read what it wrote, and what it is held to.
+
+    `prior` (labels,) calibrates the teacher; `opinion` is heard beside it, with `teacher_weight` as in `combine`.
+    """
 
     generator: CachedModel
     teacher: Teacher
-    prior: Embeddings
+    prior: FloatArray
+    opinion: SecondOpinion | None
+    teacher_weight: float
     embed: Callable[[list[str]], Embeddings]
     settings: Generate
     seed: int
@@ -61,8 +67,8 @@ class Writer:
     ) -> Generation:
         """Fill `wanted` (label -> rows) from `requests`, at most `step.candidates` candidates a wanted row.
 
-        Every round asks for what is still missing, with half as much again for what the filters will take; rows
-        accepted beyond `wanted` stay. Prompts and sampling seeds follow from the configuration alone, so an
+        Every round asks for three times what is still missing, as the filters take most; rows accepted beyond `wanted`
+        stay. Prompts and sampling seeds follow from the configuration alone, so an
         interrupted step finds its answers in the cache.
         """
         rounds: list[pd.DataFrame] = []
@@ -82,7 +88,7 @@ class Writer:
                 asked[request.label] += 1
             candidates = self._ask(name, step, batch)
             rows = self.embed(candidates["text"].to_list())
-            checked = self._check(candidates, rows, known, sorted(wanted))
+            checked = self._check(step, candidates, rows, known, sorted(wanted))
             rounds.append(checked)
             vectors.append(rows)
             fresh = checked["reason"] == ""
@@ -96,13 +102,14 @@ class Writer:
             totals = sum(have.values()), sum(wanted.values()), sum(asked.values())
             logger.info("%s: %d accepted of %d wanted after %d candidates", name, *totals)
         if not rounds:
-            return Generation(candidates_frame([], [], name).assign(reason=""), known.embeddings[:0])
+            nothing = self._check(step, candidates_frame([], [], name), known.embeddings[:0], known, [])
+            return Generation(nothing, known.embeddings[:0])
         return Generation(pd.concat(rounds, ignore_index=True), np.concatenate(vectors))
 
     @staticmethod
     def _next_round(step: Step, wanted: int, have: int, asked: int) -> int:
         budget = round(step.candidates * wanted) - asked
-        return max(0, min(budget, -(-3 * (wanted - have) // 2)))
+        return max(0, min(budget, 3 * (wanted - have)))
 
     def _ask(self, name: str, step: Step, batch: list[Request]) -> pd.DataFrame:
         samplings = [
@@ -121,27 +128,37 @@ class Writer:
             request.prompt if self.settings.mode == "completion" else backend.render(request.prompt)
             for request in batch
         ]
-        texts = self.generator.complete(prompts, samplings, f"write {name}")
-        return candidates_frame(batch, texts, name)
+        return candidates_frame(batch, self.generator.complete(prompts, samplings, f"write {name}"), name)
 
-    def _check(self, candidates: pd.DataFrame, rows: Embeddings, known: Known, rare: list[str]) -> pd.DataFrame:
-        filtered = apply_filters(candidates, rows, known, self.settings.filters)
+    def _check(
+        self, step: Step, candidates: pd.DataFrame, rows: Embeddings, known: Known, rare: list[str]
+    ) -> pd.DataFrame:
+        filtered = apply_filters(candidates, rows, known, self.settings.filters, step.min_mean_logprob)
         survivors = (filtered["reason"] == "").to_numpy()
-        read, _ = self.teacher.label_reviews(filtered.loc[survivors, ["text"]], self.prior, explain=False)
-        flat = np.full(len(self.teacher.labels), 1 / len(self.teacher.labels))
-        probabilities = pd.Series([flat] * len(filtered), index=filtered.index)
+        judged = self._read(filtered.loc[survivors, ["text"]], rows[survivors])
+        names = self.teacher.labels
+        probabilities = np.full((len(filtered), len(names)), 1 / len(names))
+        probabilities[survivors] = judged
         labels, confidence = filtered["label"].to_numpy(copy=True), np.zeros(len(filtered))
-        for position, label, sure, row in zip(
-            np.flatnonzero(survivors), read["label"], read["confidence"], read["probabilities"], strict=True
-        ):
-            labels[position], confidence[position], probabilities.iat[position] = label, sure, row
-        judged = relabelled(filtered, labels, confidence, rare, self.settings.filters)
-        return judged.assign(teacher_label=labels, confidence=confidence, probabilities=probabilities)
+        labels[survivors] = np.array(names, dtype=object)[judged.argmax(axis=1)]
+        confidence[survivors] = judged.max(axis=1)
+        checked = relabelled(filtered, labels, confidence, rare, self.settings.filters)
+        return checked.assign(confidence=confidence, probabilities=list(probabilities))
+
+    def _read(self, texts: pd.DataFrame, rows: Embeddings) -> FloatArray:
+        """Distributions (rows, labels) by those who also labelled the real reviews."""
+        read, _ = self.teacher.label_reviews(texts, self.prior, explain=False)
+        if read.empty:
+            return np.empty((0, len(self.teacher.labels)))
+        teacher = probability_matrix(read)
+        if self.opinion is None:
+            return teacher
+        return combine(teacher, self.opinion.distributions(rows), self.teacher_weight)
 
 
-def candidates_frame(batch: list[Request], texts: list[str], provenance: str) -> pd.DataFrame:
-    """One row a candidate; `intended` is the label that was asked for, `attributes` is JSON."""
-    printable = ("".join(sign if sign.isprintable() else " " for sign in text) for text in texts)
+def candidates_frame(batch: list[Request], written: list[Completion], provenance: str) -> pd.DataFrame:
+    """One row a candidate; `intended` is the label asked for, `attributes` JSON, `mean_logprob` in nats a token."""
+    printable = ("".join(sign if sign.isprintable() else " " for sign in completion.text) for completion in written)
     cleaned = [_UNFINISHED.sub("", " ".join(text.split())).strip('"«» ') for text in printable]
     return pd.DataFrame(
         {
@@ -153,5 +170,6 @@ def candidates_frame(batch: list[Request], texts: list[str], provenance: str) ->
             "seed_ids": [request.seed_ids for request in batch],
             "attributes": [json.dumps(request.attributes, ensure_ascii=False) for request in batch],
             "prompt": [request.prompt for request in batch],
+            "mean_logprob": pd.Series([completion.mean_logprob for completion in written], dtype=float),
         }
     )

@@ -54,7 +54,7 @@ def measure_step(
     """Measure a step's candidates as `filters.relabelled` returns them, for "all" and for each label of `names`.
 
     Args:
-        candidates: columns text, label, intended, teacher_label, reason ("" = accepted).
+        candidates: columns text, label, intended, read_as, reason ("" = accepted).
         embeddings: (candidates, dimensions), unit rows.
         real: columns text, label; `real_embeddings` are its unit rows.
         names: the labels.
@@ -74,8 +74,8 @@ def measure_step(
             np.random.default_rng([seed, index]),
         )
         asked = candidates[_of_class(candidates["intended"], name)]
-        read = asked[asked["reason"].isin(["", "teacher_disagrees"])]
-        shares = {"relabel_agreement": read["teacher_label"] == read["intended"], "yield": asked["reason"] == ""}
+        read = asked[asked["reason"].isin(["", "another_category"])]
+        shares = {"relabel_agreement": read["read_as"] == read["intended"], "yield": asked["reason"] == ""}
         figures |= {key: {"synthetic": _share(hits), "real": None} for key, hits in shares.items()}
         step[name] = figures
     return step

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ import pandas as pd
 from stages.analysis.embeddings import Embeddings
 from stages.common.config import Params
 from stages.common.schema import SYNTHETIC_STEPS
+from stages.common.vocabulary import Vocabulary
 from stages.synthesis.requests import (
     Request,
-    Vocabulary,
     base_requests,
     choose_exemplars,
     load_generation_template,
@@ -29,6 +30,25 @@ def step_wanted(plan: pd.DataFrame) -> dict[str, int]:
     }
 
 
+@dataclass(frozen=True)
+class Written:
+    """Accepted synthetic rows, and their embeddings (rows, dimensions)."""
+
+    rows: pd.DataFrame
+    embeddings: Embeddings
+
+    def joined(self, later: Written) -> Written:
+        """These rows, then `later`'s."""
+        return Written(
+            pd.concat([self.rows, later.rows], ignore_index=True), np.concatenate([self.embeddings, later.embeddings])
+        )
+
+    def of(self, step: str) -> Written:
+        """The rows of one step."""
+        chosen = (self.rows["provenance"] == step).to_numpy()
+        return Written(self.rows[chosen].reset_index(drop=True), self.embeddings[chosen])
+
+
 def step_requests(
     name: str,
     params: Params,
@@ -36,15 +56,14 @@ def step_requests(
     vocabulary: Vocabulary,
     train: pd.DataFrame,
     real: Embeddings,
-    sources: pd.DataFrame | None,
-    embed: Callable[[list[str]], Embeddings],
+    earlier: Written | None,
 ) -> dict[str, Iterator[Request]]:
     """Endless requests of step `name`, by label.
 
     Args:
         wanted: the labels to write for.
         train: real train rows; `real` (rows, d) their embeddings.
-        sources: what the step before wrote; None for the first step.
+        earlier: what the steps before wrote, of which the last one's rows are told again; None for the first step.
     """  # fmt: skip
     step = getattr(params.generate, name)
     template = load_generation_template(step.template)
@@ -52,20 +71,18 @@ def step_requests(
         label: np.random.default_rng([params.seed, SYNTHETIC_STEPS.index(name), number])
         for number, label in enumerate(params.labels.names)
     }
-    if sources is None:
+    if earlier is None:
         sure = train[train["confidence"] >= SURE]
         return {
             label: base_requests(template, vocabulary, sure, label, step.examples, generators[label])
             for label in wanted
         }
-    sources = sources.reset_index(drop=True)
-    vectors = embed(sources["text"].to_list()) if step.examples else None
+    sources = earlier.of(SYNTHETIC_STEPS[SYNTHETIC_STEPS.index(name) - 1])
 
     def exemplars(group: pd.DataFrame) -> pd.DataFrame:
-        chosen = [] if vectors is None else choose_exemplars(vectors[group.index], real, step.examples)
-        return train.iloc[chosen]
+        return train.iloc[choose_exemplars(sources.embeddings[group.index], real, step.examples)]
 
-    return {label: retelling_requests(template, sources, label, exemplars, generators[label]) for label in wanted}
+    return {label: retelling_requests(template, sources.rows, label, exemplars, generators[label]) for label in wanted}
 
 
 # A real row serves as a seed only where the teacher was this sure of its category.

@@ -49,7 +49,9 @@ def environment(checkout: Path, cache: str = "cache") -> dict[str, str]:
     if not (folder / "wheels").exists():
         (folder / "wheels").symlink_to(WHEELS)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"RAZMETKA_CACHE": str(folder), "PATH": path}
+    # Where tests run side by side, two threads each would wait for one another.
+    threads = {"OMP_NUM_THREADS": "1"} if "PYTEST_XDIST_WORKER" in os.environ else {}
+    return os.environ | {"RAZMETKA_CACHE": str(folder), "PATH": path} | threads
 
 
 def run(checkout: Path, *arguments: str) -> str:
@@ -60,12 +62,13 @@ def run(checkout: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def answers(path: Path) -> int:
+def answers(path: Path) -> set[str]:
+    """The keys of the answers that the cache at `path` holds."""
     try:
         with sqlite3.connect(path) as database:
-            return database.execute("SELECT COUNT(*) FROM responses").fetchone()[0]
+            return {key for (key,) in database.execute("SELECT key FROM responses")}
     except sqlite3.OperationalError:
-        return 0
+        return set()
 
 
 def metric(checkout: Path, name: str) -> dict:
@@ -77,9 +80,10 @@ def test_metrics_are_there(checkout):
     assert ingest["rows_in"] == ingest["rows_out"] + ingest["quarantined"] + ingest["duplicates"] == 60
     assert metric(checkout, "label")["label_coverage"] > 0.9
     scores = metric(checkout, "evaluate")["sample_gold"]
-    for who in ("teacher", *PROVENANCES):
+    for who in ("teacher", "curated", *PROVENANCES):
         assert 0 <= scores[who]["all"]["weighted_f1"] <= 1
         assert scores[who]["all"]["rows"] == 18
+    assert {parts["all"]["rows"] for parts in metric(checkout, "baselines")["sample_gold"].values()} == {18}
     benchmark = metric(checkout, "benchmark")
     assert benchmark["within_limit"]
     assert benchmark["single"]["p95_ms"] >= benchmark["single"]["p50_ms"] > 0
@@ -176,15 +180,15 @@ def test_labelling_goes_on_after_kill_9(checkout):
     command = [sys.executable, "-m", "stages.label"]
     process = subprocess.Popen(command, cwd=checkout, env=again, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and answers(store) < 10:
+    while time.monotonic() < deadline and len(answers(store)) < 10:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = answers(store)
-    assert 10 <= before < len(expected), before
+    assert 10 <= len(before) < len(expected)
     shutil.rmtree(checkout / "data/label")
     subprocess.run(command, cwd=checkout, env=again, check=True, capture_output=True)
     labelled = pd.read_parquet(checkout / "data/label/labels.parquet")
     assert labelled[["id", "label"]].equals(expected[["id", "label"]])
-    # As many answers as an uninterrupted run stored: none was lost and none was asked for in another form.
-    assert answers(store) == answers(checkout.parent / "cache" / "responses.sqlite")
+    # None was lost, and none was asked for in a form that an uninterrupted run does not use.
+    assert before < answers(store) <= answers(checkout.parent / "cache" / "responses.sqlite")

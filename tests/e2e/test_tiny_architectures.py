@@ -56,8 +56,18 @@ def test_the_student_is_a_trained_xlm_roberta_with_the_nine_labels(checkout, lab
 
 def test_teacher_and_student_are_scored_on_the_gold_rows(checkout):
     scores = metric(checkout, "evaluate")["sample_gold"]
-    assert {who: scores[who]["all"]["rows"] for who in scores} == dict.fromkeys(("teacher", *PROVENANCES), 18)
+    everyone = ("teacher", "curated", *PROVENANCES)
+    assert {who: scores[who]["all"]["rows"] for who in scores} == dict.fromkeys(everyone, 18)
 
 
 def test_nothing_runs_again(checkout):
     assert "Running stage" not in run(checkout, "-m", "dvc", "repro")
+
+
+def test_zero_shot_inference_labels_instead(checkout, labels):
+    changed = ["label=nli", "label.explanations=none", "prompt=nli", "models.teacher.path=data/tiny/nli"]
+    run(checkout, "-m", "stages.compose", "experiment=tiny", *changed)
+    run(checkout, "-m", "dvc", "repro", "curate")
+    assert config(checkout, "models/teacher")["architectures"] == ["DebertaV2ForSequenceClassification"]
+    assert metric(checkout, "label")["label_coverage"] == 1
+    assert set(pd.read_parquet(checkout / "data/curate/labels.parquet")["label"]) <= set(labels)

@@ -12,7 +12,7 @@ import pytest
 from stages.common.errors import BackendError, ConfigError
 from stages.labelling.prompting import load_template, render_prompt
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import Choice
+from stages.llm.backend import Choice, Completion
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from tests.conftest import ROOT
@@ -23,9 +23,9 @@ FRAME = pd.DataFrame({"text": ["обувь натёрла", "посуда раз
 class Moody(ScriptedBackend):
     """Gives an explanation without letters unless it is asked with seed 1."""
 
-    def complete(self, prompts, samplings) -> Iterator[tuple[int, str]]:
+    def complete(self, prompts, samplings) -> Iterator[tuple[int, Completion]]:
         for index, sampling in enumerate(samplings):
-            yield index, " понятно из слов" if sampling.seed == 1 else " ..."
+            yield index, Completion(" понятно из слов" if sampling.seed == 1 else " ...", -1.0)
 
 
 @pytest.fixture

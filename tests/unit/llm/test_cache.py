@@ -65,5 +65,5 @@ def test_key_covers_what_changes_an_answer(tmp_path):
 def test_unknown_backend_is_named():
     from stages.common.errors import ConfigError
 
-    with pytest.raises(ConfigError, match="'gpt' is not a backend; choose one of vllm, scripted"):
+    with pytest.raises(ConfigError, match="'gpt' is not a backend; choose one of vllm, nli, scripted"):
         open_backend("gpt", Path(), None)

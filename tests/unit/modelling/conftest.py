@@ -119,6 +119,7 @@ def train_settings(loss_settings: Loss) -> Train:
         gradient_checkpointing=False,
         soft_label_weight=0.5,
         confidence_weighting=False,
+        temperature_scaling=True,
         loss=dataclasses.replace(loss_settings, scheme="tempered"),
     )
 

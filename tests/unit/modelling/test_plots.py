@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stages.modelling.metrics import expected_calibration_error
-from stages.modelling.plots import class_f1, reliability
+from stages.modelling.plots import class_f1, coverage, reliability
 
 
 def test_the_gaps_of_the_table_are_the_calibration_error() -> None:
@@ -25,3 +25,12 @@ def test_f1_by_class() -> None:
     table = class_f1({"обувь": {"precision": None, "recall": 0.0, "f1": 0.0, "support": 3}})
     assert table.to_dict("records") == [{"label": "обувь", "f1": 0.0, "support": 3}]
     assert list(class_f1({})) == ["label", "f1", "support"]
+
+
+def test_accuracy_by_coverage() -> None:
+    confidence, right = np.array([0.5, 0.9, np.nan, 0.7]), np.array([True, True, False, False])
+    table = coverage(confidence, right, points=4)
+    assert table["coverage"].to_list() == [0.25, 0.5, 0.75, 1.0]
+    assert table["threshold"].to_list()[:3] == [0.9, 0.7, 0.5]
+    # Right: 1 of 1, 1 of 2, 2 of 3, and one that nobody answered.
+    assert table["accuracy"].to_list() == [1.0, 0.5, 0.6667, 0.5]

@@ -66,7 +66,8 @@ def write_gold(folder: Path, reviews: dict[str, list[str]]) -> None:
         {"gold_set": "gold", "id": row["id"], "label": "обувь", "confidence": 0.6, "probabilities": [0.6, 0.3, 0.1]}
         for row in rows[1:]
     ]
-    write_table(folder / "data/label/gold.parquet", pd.DataFrame(answers))
+    for stage in ("label", "curate"):
+        write_table(folder / f"data/{stage}/gold.parquet", pd.DataFrame(answers))
 
 
 def test_train_evaluate_and_benchmark_with_gold(
@@ -81,7 +82,7 @@ def test_train_evaluate_and_benchmark_with_gold(
     write_gold(tmp_path, reviews)
     stages.evaluate.main()
     scores = read_json(tmp_path / "metrics/evaluate.json")["gold"]
-    assert list(scores) == ["teacher", *PROVENANCES]
+    assert list(scores) == ["teacher", "curated", *PROVENANCES]
     assert {subset: part["rows"] for subset, part in scores["style"].items()} == {
         "all": 9,
         "clear": 6,
@@ -108,6 +109,11 @@ def test_train_evaluate_and_benchmark_with_gold(
     assert predictions["text"][0] == "'=туфли малы"
     assert predictions["teacher"].to_list() == [""] + ["обувь"] * 8
     assert len(pd.read_csv(tmp_path / "metrics/confusion.csv")) == 9
+    errors = pd.read_csv(tmp_path / "data/evaluate/errors.csv")
+    assert len(errors) == (predictions["actual"] != predictions["predicted"]).sum()
+    assert errors["confidence"].is_monotonic_decreasing
+    assert set(errors["stratum"]) <= {"random"}
+    assert pd.read_csv(tmp_path / "metrics/coverage.csv")["coverage"].iloc[-1] == 1
     assert "gold · style" in (tmp_path / "data/evaluate/report.txt").read_text()
     assert all((tmp_path / f"metrics/confusion.{ending}").stat().st_size > 5000 for ending in ("png", "pdf"))
 

@@ -22,13 +22,14 @@ from transformers import (
 
 from stages.common.config import Train
 from stages.common.errors import ConfigError, DataError, ModelError
+from stages.common.io import read_json
 from stages.common.schema import PROVENANCES
 from stages.modelling.checkpoints import last_complete, run_folder
 from stages.modelling.curves import LiveCurves
 from stages.modelling.losses import StudentLoss
-from stages.modelling.predict import predict_probabilities
+from stages.modelling.predict import Classifier, predict_probabilities
 from stages.modelling.rows import encode, label_counts, load_splits, variant_rows
-from stages.modelling.student import build_student, head_parameters
+from stages.modelling.student import build_student, head_parameters, save_student
 from stages.modelling.trainer import FineTuning, StudentTrainer, fine_tune
 
 
@@ -215,3 +216,14 @@ def test_missing_inputs_are_named(
     splits.save_to_disk(str(tmp_path / "dataset"))
     with pytest.raises(DataError, match="not those of labels"):
         load_splits(tmp_path / "dataset", label_names[::-1])
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", "float32"), ("bf16", "bfloat16")])
+def test_a_student_is_stored_for_the_arithmetic_it_was_trained_in(
+    precision: str, dtype: str, encoders: dict[str, Path], train_settings: Train, label_names: list[str], tmp_path: Path
+) -> None:
+    model, tokenizer = build_student(next(iter(encoders.values())), label_names, train_settings)
+    save_student(model, tokenizer, tmp_path / "student", precision)
+    assert read_json(tmp_path / "student/config.json")["dtype"] == dtype
+    # A processor without a graphics card computes in single precision whatever the student was trained in.
+    assert Classifier(tmp_path / "student").model.dtype == torch.float32

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-import stages.analyse
-import stages.draw
+import stages.embed
 import stages.generate
 
 
@@ -23,5 +22,5 @@ def embed(texts: Sequence[str], *_: object) -> np.ndarray:
 @pytest.fixture
 def scripted_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take `embed` in the place of every embedding model."""
-    for stage in (stages.analyse, stages.generate, stages.draw):
+    for stage in (stages.embed, stages.generate):
         monkeypatch.setattr(stage, "embed", embed)

@@ -11,9 +11,10 @@ import pytest
 import stages.ingest
 import stages.label
 from stages.common.config import Params, load
+from stages.common.vocabulary import read_vocabulary
 from stages.composition.compose import compose
 from stages.synthesis.assembly import build, real_rows, written_rows
-from stages.synthesis.requests import base_requests, load_generation_template, read_vocabulary
+from stages.synthesis.requests import base_requests, load_generation_template
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/your_own_categories.md").read_text(encoding="utf-8")
@@ -48,7 +49,7 @@ def test_reviews_are_labelled_and_become_a_dataset(composed: Params) -> None:
     assert labelled["raw"].str.match(r"CATEGORY: (books|games|no product)\nEXPLANATION:").all()
     assert all(len(row) == 3 for row in labelled["probabilities"])
     written = written_rows(pd.read_csv(composed.generate.seeds), ["games"], composed.labels.names)
-    train = build(pd.concat([real_rows(labelled), written]), composed.labels.names)["train"]
+    train = build(pd.concat([real_rows(labelled.assign(weight=1.0)), written]), composed.labels.names)["train"]
     assert train.features["label"].names == composed.labels.names
     assert train["provenance"][:].count("written") == 1
 
@@ -62,6 +63,7 @@ def test_the_generator_is_asked_in_the_same_language(composed: Params) -> None:
     assert request.prompt.isascii()
     assert "Review: Good dice" in request.prompt
     assert generate.filters.min_cyrillic_share == 0
+    assert generate.filters.dictionary is None
     for step in (generate.paraphrase, generate.style):
         asked = load_generation_template(step.template).render(label="games", source="Good dice", exemplars=["Nice"])
         assert asked.isascii()

@@ -1,6 +1,7 @@
 """A user's own file, with and without gold, from `ingest` to `dataset` with a scripted teacher and generator."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from datasets import load_from_disk
 from omegaconf import OmegaConf
 
 import stages.analyse
+import stages.curate
 import stages.dataset
 import stages.draw
+import stages.embed
 import stages.generate
 import stages.ingest
 import stages.label
@@ -40,12 +43,13 @@ def workspace(tmp_path, monkeypatch, scripted_embedder):
 
 
 def run(*overrides: str) -> None:
-    plan = "generate.plan.wanted=6"
-    compose(Path("params.yaml"), ["data=own", "data.path=mine.csv", plan, *overrides], ROOT / "conf")
+    # A second opinion on scripted embeddings would be a guess.
+    own = ["data=own", "data.path=mine.csv", "generate.plan.wanted=6", "curate.policy=none"]
+    compose(Path("params.yaml"), [*own, *overrides], ROOT / "conf")
     given = OmegaConf.load("params.yaml")
-    given.label.backend = "scripted"
+    given.label.backend = given.generate.backend = "scripted"
     OmegaConf.save(given, "params.yaml")
-    for stage in (stages.ingest, stages.label, stages.analyse):
+    for stage in (stages.ingest, stages.label, stages.embed, stages.curate, stages.analyse):
         stage.main()
     with pytest.MonkeyPatch.context() as patch:
         for step in SYNTHETIC_STEPS:
@@ -125,8 +129,8 @@ def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
     complete = ScriptedBackend.complete
 
     def strange(self, prompts, samplings):
-        for index, text in complete(self, prompts, samplings):
-            yield index, f"\x00{text}\x1b и ещё немного слов\x07\u2028=\x7f"
+        for index, written in complete(self, prompts, samplings):
+            yield index, replace(written, text=f"\x00{written.text}\x1b и ещё немного слов\x07\u2028=\x7f")
 
     monkeypatch.setattr(ScriptedBackend, "complete", strange)
     run("data.text_column=review", "label.explanations=none")
@@ -161,3 +165,17 @@ def test_with_gold_which_never_enters_training(workspace):
 def test_wrong_column_is_named(workspace):
     with pytest.raises(DataError, match="no column 'text'; it has 'review', 'stars'"):
         run()
+
+
+def test_labels_are_curated_without_a_look_at_the_gold_labels(workspace):
+    seen = []
+    for label in ("посуда", "обувь"):
+        pd.DataFrame({"text": ["посуда хороша", "туфли"], "label": [label] * 2}).to_csv("gold.csv", index=False)
+        run(
+            "data.text_column=review", "data.gold.folder=.", "+data.gold.sets.checked=gold.csv",
+            "curate.policy=combine", "curate.teacher_weight=0.0", "label.explanations=none",
+        )  # fmt: skip
+        seen.append(pd.read_parquet("data/curate/labels.parquet"))
+        changed = read_json(workspace / "metrics/curate.json")["changed"]
+        assert changed == len(pd.read_csv("data/curate/changes.csv")) > 0
+    pd.testing.assert_frame_equal(*seen)

@@ -22,11 +22,11 @@ SEEDS = pd.DataFrame(
 
 
 def labelled(texts: list[str], split: str = "train") -> pd.DataFrame:
-    """Rows as the teacher leaves them."""
+    """Rows as `curate` leaves them."""
     ids = [text_id(text) for text in texts]
     return pd.DataFrame(
         {"id": ids, "text": texts, "label": "одежда", "probabilities": [[0.1, 0.7, 0.2]] * len(texts), "split": split}
-    )
+    ).assign(weight=0.5)
 
 
 @pytest.fixture

@@ -23,7 +23,14 @@ from stages.synthesis.filters import (
     script,
 )
 
-LIMITS = {"min_chars": 10, "max_chars": 80, "min_cyrillic_share": 0.8, "max_copied_words": 4, "max_similarity": 0.9}
+LIMITS = {
+    "min_chars": 10,
+    "max_chars": 80,
+    "min_cyrillic_share": 0.8,
+    "dictionary": "ru",
+    "max_copied_words": 4,
+    "max_similarity": 0.9,
+}
 FILTERS = Filters(**LIMITS, relabel_policy="relabel", relabel_confidence=0.6)
 
 
@@ -141,6 +148,8 @@ def test_the_first_failing_filter_gives_the_reason() -> None:
         "Отзыв: чайник греет": "assistant_talk",
         "Чайник": "length",
         "Чайник чайник чайник чайник": "repetition",
+        "Утюг раздевает неба молоток по утрам": "unlikely",
+        "Чашка быстро россится, саундбары молчат": "unknown_word",
         "чайник греет, быстро и тихо": "duplicate",
         "Купила туфли на низком каблуке для мамы": "copied",
         "Туфли ТЯЖЁЛЫЕ, жмут": "duplicate",
@@ -148,24 +157,25 @@ def test_the_first_failing_filter_gives_the_reason() -> None:
         "Утюг лёгкий, шнур длинный": "",
     }
     known = Known(["Взяла туфли на низком каблуке для мамы"], ["Туфли тяжёлые: жмут"], directions(0, 20))
-    candidates = pd.DataFrame({"text": list(texts)}, index=range(5, 15))
-    embeddings = directions(90, 90, 90, 90, 90, 90, 90, 90, 21, 130)
-    filtered = apply_filters(candidates, embeddings, known, FILTERS)
+    candidates = pd.DataFrame({"text": list(texts), "mean_logprob": -1.5}, index=range(5, 17))
+    candidates.loc[10, "mean_logprob"] = -1.51
+    embeddings = directions(90, 90, 90, 90, 90, 90, 90, 90, 90, 90, 21, 130)
+    filtered = apply_filters(candidates, embeddings, known, FILTERS, min_mean_logprob=-1.5)
     assert dict(zip(filtered["text"], filtered["reason"], strict=True)) == texts
     counts = count_reasons(filtered["reason"].to_list())
-    assert (counts["accepted"], counts["duplicate"], counts["teacher_disagrees"]) == (2, 2, 0)
+    assert (counts["accepted"], counts["duplicate"], counts["another_category"]) == (2, 2, 0)
     assert sum(counts.values()) == len(texts)
     assert list(counts) == ["accepted", *REASONS]
 
 
 def test_a_candidate_that_failed_does_not_stand_in_the_way_of_the_next() -> None:
-    candidates = pd.DataFrame({"text": ["Чайник", "Чайник греет быстро и тихо"]})
+    candidates = pd.DataFrame({"text": ["Чайник", "Чайник греет быстро и тихо"], "mean_logprob": -1.0})
     filtered = apply_filters(candidates, directions(0, 1), Known([], [], directions()), FILTERS)
     assert filtered["reason"].to_list() == ["length", ""]
 
 
 def test_no_candidates_give_no_rows() -> None:
-    empty = pd.DataFrame({"text": pd.Series(dtype=str)})
+    empty = pd.DataFrame({"text": pd.Series(dtype=str), "mean_logprob": pd.Series(dtype=float)})
     assert apply_filters(empty, directions(), Known([], [], directions()), FILTERS)["reason"].to_list() == []
 
 
@@ -184,9 +194,9 @@ def test_relabelling(policy: str, labels: list[str], reasons: list[str]) -> None
     filters = Filters(**LIMITS, relabel_policy=policy, relabel_confidence=0.6)
     result = relabelled(candidates, teacher, confidence, {"обувь", "посуда"}, filters)
     assert result["label"].to_list() == labels
-    assert result["reason"].str.replace("teacher_disagrees", "D").to_list() == reasons
+    assert result["reason"].str.replace("another_category", "D").to_list() == reasons
     assert result["intended"].to_list() == ["обувь"] * 5
-    assert result["teacher_label"].to_list() == teacher
+    assert result["read_as"].to_list() == teacher
 
 
 def test_impossible_thresholds_are_refused() -> None:

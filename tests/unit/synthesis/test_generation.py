@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages.common.vocabulary import read_vocabulary
 from stages.labelling.teacher import Teacher
+from stages.llm.backend import Completion
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
@@ -21,7 +23,6 @@ from stages.synthesis.requests import (
     base_requests,
     choose_exemplars,
     load_generation_template,
-    read_vocabulary,
     retelling_requests,
 )
 from tests.conftest import ROOT
@@ -34,11 +35,12 @@ class Writing(ScriptedBackend):
 
     identity = "writing"
 
-    def complete(self, prompts, samplings) -> Iterator[tuple[int, str]]:
+    def complete(self, prompts, samplings) -> Iterator[tuple[int, Completion]]:
         for index, (prompt, sampling) in enumerate(zip(prompts, samplings, strict=True)):
             random = np.random.default_rng([sampling.seed, len(prompt)])
             text = " ".join(random.permutation(WORDS)[:9])
-            yield index, "Конечно, вот отзыв: " + text if sampling.seed % 3 == 0 else f" {prompt.split()[-1]} {text}"
+            start = "Конечно, вот отзыв:" if sampling.seed % 3 == 0 else prompt.split()[-1]
+            yield index, Completion(f" {start} {text}", mean_logprob=-0.5)
 
 
 def embed(texts: list[str]) -> np.ndarray:
@@ -58,7 +60,8 @@ def writer(params, labels, monkeypatch) -> Writer:
     monkeypatch.chdir(ROOT)
     teacher = Teacher(CachedModel(ScriptedBackend(Path(), params.vllm)), labels, params.prompt, params.label)
     prior = np.full(len(labels), 1 / len(labels))
-    return Writer(CachedModel(Writing(Path(), params.vllm)), teacher, prior, embed, params.generate, seed=1)
+    generator = CachedModel(Writing(Path(), params.vllm))
+    return Writer(generator, teacher, prior, None, 0.1, embed, params.generate, seed=1)
 
 
 KNOWN = Known(originals=[], synthetic=[], embeddings=embed([]))
@@ -70,7 +73,7 @@ def test_the_plan_is_filled_and_every_row_can_be_traced(writer, params):
     accepted = generation.accepted()
     assert generation.shortfall(wanted) == {}
     assert accepted["text"].is_unique
-    assert (accepted["label"] == accepted["teacher_label"]).all()
+    assert (accepted["label"] == accepted["read_as"]).all()
     for row in accepted.itertuples():
         assert row.prompt == f"Товар: {row.label}"
         assert row.seed_ids == ["seed-1"]
@@ -87,6 +90,22 @@ def test_the_budget_ends_it_and_the_shortfall_is_named(writer, params):
     generation = writer.write("base", step, wanted, never, KNOWN)
     assert len(generation.candidates) == 6
     assert generation.shortfall(wanted) == wanted
+
+
+def test_a_second_opinion_is_heard_on_the_category(writer, params, labels):
+    class Certain:
+        """Sees dishes in everything."""
+
+        def distributions(self, embeddings):
+            return np.tile(np.eye(len(labels))[labels.index("посуда")], (len(embeddings), 1))
+
+    both = replace(writer, opinion=Certain())
+    wanted = {"обувь": 2, "посуда": 2}
+    written = both.write("base", params.generate.base, wanted, {name: requests(name) for name in wanted}, KNOWN)
+    assert set(written.accepted()["label"]) == {"посуда"}
+    read = written.candidates[written.candidates["reason"] == "another_category"]
+    assert set(read["intended"]) == {"обувь"}
+    assert set(read["read_as"]) == {"посуда"}
 
 
 def test_an_interrupted_step_asks_nothing_twice(writer, params):
@@ -154,4 +173,4 @@ def test_exemplars_are_close_and_unlike_each_other():
 )
 def test_a_sentence_cut_off_by_the_token_limit_and_control_characters_go(written: str, kept: str) -> None:
     request = Request("посуда", 0, "prompt", [], {})
-    assert candidates_frame([request], [written], "base")["text"].to_list() == [kept]
+    assert candidates_frame([request], [Completion(written, -1.0)], "base")["text"].to_list() == [kept]

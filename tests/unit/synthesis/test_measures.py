@@ -106,11 +106,11 @@ def step() -> dict[str, dict[str, dict[str, float | None]]]:
     real = pd.DataFrame({"text": texts[: len(real_labels)], "label": real_labels})
     labels = ["обувь"] * 30 + ["посуда"] * 24 + ["нет товара"] * 2
     candidates = pd.DataFrame({"text": texts[-len(labels) :], "label": labels})
-    candidates["intended"] = candidates["teacher_label"] = candidates["label"]
+    candidates["intended"] = candidates["read_as"] = candidates["label"]
     candidates["reason"] = ""
     # Six of посуда are rejected, three of them by the teacher.
-    candidates.loc[30:32, ["reason", "teacher_label"]] = ["teacher_disagrees", "обувь"]
-    candidates.loc[33:35, ["reason", "teacher_label"]] = ["length", ""]
+    candidates.loc[30:32, ["reason", "read_as"]] = ["another_category", "обувь"]
+    candidates.loc[33:35, ["reason", "read_as"]] = ["length", ""]
     vectors = unit_rows(len(candidates), 1)
     return measure_step(candidates, vectors, real, unit_rows(len(real), 2), NAMES, seed=0)
 
@@ -157,7 +157,7 @@ def test_the_table_has_a_row_for_each_class_and_measure(step: dict) -> None:
 
 
 def test_nothing_at_all_is_no_failure() -> None:
-    empty = pd.DataFrame(columns=["text", "label", "intended", "teacher_label", "reason"])
+    empty = pd.DataFrame(columns=["text", "label", "intended", "read_as", "reason"])
     step = measure_step(empty, unit_rows(0, 0), empty, unit_rows(0, 0), NAMES, seed=0)
     assert step["all"]["vendi_score"] == {"synthetic": None, "real": None}
     assert set(as_table(step)["class"]) == {"all", *NAMES}
@@ -167,7 +167,7 @@ def test_copies_of_real_rows_look_less_diverse_and_nearer() -> None:
     real = unit_rows(2 * FEWEST_ROWS, 0)
     texts = [f"слово{index} и ещё слово" for index in range(len(real))]
     frame = pd.DataFrame({"text": texts, "label": "обувь"})
-    copies = pd.DataFrame({"text": texts[:1] * 12, "label": "обувь", "intended": "обувь", "teacher_label": "обувь"})
+    copies = pd.DataFrame({"text": texts[:1] * 12, "label": "обувь", "intended": "обувь", "read_as": "обувь"})
     step = measure_step(copies.assign(reason=""), np.tile(real[:1], (12, 1)), frame, real, ["обувь"], seed=0)
     figures = step["обувь"]
     assert figures["self_bleu"]["synthetic"] == 1 > figures["self_bleu"]["real"]

@@ -1,0 +1,58 @@
+"""What a classifier has to beat: distributions over the labels, shape (rows, labels), by simpler means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from stages.common.schema import FloatArray
+from stages.modelling.metrics import IntArray
+
+# How much a difference in cosine counts; it decides how sure the nearest name looks, not which one it is.
+SHARPNESS = 20.0
+
+
+def majority(train_labels: IntArray, rows: int, labels: int) -> FloatArray:
+    """Always the most frequent train label."""
+    return np.tile(np.eye(labels)[np.bincount(train_labels).argmax()], (rows, 1))
+
+
+def tfidf_regression(
+    train_texts: Sequence[str], train_labels: IntArray, texts: Sequence[str], labels: int
+) -> FloatArray:
+    """Logistic regression on TF-IDF of runs of 2 to 5 characters within words."""
+    model = make_pipeline(
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
+        LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000),
+    )
+    model.fit(train_texts, train_labels)
+    return _all_columns(model.predict_proba(texts), model.classes_, labels)
+
+
+def embedding_regression(
+    train_embeddings: FloatArray, train_labels: IntArray, embeddings: FloatArray, labels: int
+) -> FloatArray:
+    """Logistic regression on sentence embeddings, at scikit-learn's settings."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
+    model.fit(train_embeddings, train_labels)
+    return _all_columns(model.predict_proba(embeddings), model.classes_, labels)
+
+
+def nearest_name(embeddings: FloatArray, name_embeddings: FloatArray) -> FloatArray:
+    """Zero-shot: the category whose name lies nearest, by the cosine of unit rows."""
+    logits = SHARPNESS * embeddings @ name_embeddings.T
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    distributions: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return distributions
+
+
+def _all_columns(probabilities: FloatArray, classes: IntArray, labels: int) -> FloatArray:
+    """With columns of zeros for the labels that the train rows lack."""
+    full = np.zeros((len(probabilities), labels))
+    full[:, classes] = probabilities
+    return full
