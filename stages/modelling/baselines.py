@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stages.common.schema import FloatArray
@@ -26,12 +27,9 @@ def tfidf_regression(
     train_texts: Sequence[str], train_labels: IntArray, texts: Sequence[str], labels: int
 ) -> FloatArray:
     """Logistic regression on TF-IDF of runs of 2 to 5 characters within words."""
-    model = make_pipeline(
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
-        LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000),
-    )
-    model.fit(train_texts, train_labels)
-    return _all_columns(model.predict_proba(texts), model.classes_, labels)
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    model = make_pipeline(vectorizer, LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000))
+    return _fitted(model, train_texts, train_labels, texts, labels)
 
 
 def embedding_regression(
@@ -39,8 +37,7 @@ def embedding_regression(
 ) -> FloatArray:
     """Logistic regression on sentence embeddings, at scikit-learn's settings."""
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
-    model.fit(train_embeddings, train_labels)
-    return _all_columns(model.predict_proba(embeddings), model.classes_, labels)
+    return _fitted(model, train_embeddings, train_labels, embeddings, labels)
 
 
 def nearest_name(embeddings: FloatArray, name_embeddings: FloatArray) -> FloatArray:
@@ -51,8 +48,12 @@ def nearest_name(embeddings: FloatArray, name_embeddings: FloatArray) -> FloatAr
     return distributions
 
 
-def _all_columns(probabilities: FloatArray, classes: IntArray, labels: int) -> FloatArray:
-    """With columns of zeros for the labels that the train rows lack."""
-    full = np.zeros((len(probabilities), labels))
-    full[:, classes] = probabilities
-    return full
+def _fitted(model: Pipeline, train: Any, train_labels: IntArray, rows: Any, labels: int) -> FloatArray:
+    """What `model` says of `rows` after it was fitted, with zeros for the labels that the train rows lack."""
+    if len(np.unique(train_labels)) == 1:
+        # There is nothing to tell apart.
+        return majority(train_labels, len(rows), labels)
+    probabilities = np.zeros((len(rows), labels))
+    model.fit(train, train_labels)
+    probabilities[:, model.classes_] = model.predict_proba(rows)
+    return probabilities

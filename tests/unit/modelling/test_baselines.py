@@ -27,3 +27,9 @@ def test_the_nearest_name_is_the_most_probable() -> None:
     probabilities = nearest_name(np.array([[1, 0], [0.6, 0.8]]), np.eye(2))
     assert probabilities.argmax(axis=1).tolist() == [0, 1]
     assert np.allclose(probabilities.sum(axis=1), 1)
+
+
+def test_where_the_teacher_knows_one_label_there_is_nothing_to_learn() -> None:
+    only = np.array([1, 1, 1, 1])
+    assert tfidf_regression(TEXTS, only, ["туфли"], 3).tolist() == [[0, 1, 0]]
+    assert embedding_regression(np.eye(4), only, np.eye(4)[:1], 3).tolist() == [[0, 1, 0]]
