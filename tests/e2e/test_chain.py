@@ -77,7 +77,7 @@ def metric(checkout: Path, name: str) -> dict:
 
 def test_metrics_are_there(checkout):
     ingest = metric(checkout, "ingest")
-    assert ingest["rows_in"] == ingest["rows_out"] + ingest["quarantined"] + ingest["duplicates"] == 60
+    assert ingest["rows_in"] == ingest["rows_out"] + ingest["quarantined"] + ingest["duplicates"] == 40
     assert metric(checkout, "label")["label_coverage"] > 0.9
     scores = metric(checkout, "evaluate")["sample_gold"]
     for who in ("teacher", "curated", *PROVENANCES):
