@@ -173,6 +173,7 @@ def test_nothing_runs_again_and_a_new_loss_reruns_only_what_follows_it(checkout)
     assert all(name.startswith(("train@", "evaluate", "benchmark", "report")) for name in rerun), rerun
 
 
+@pytest.mark.slow
 def test_labelling_goes_on_after_kill_9(checkout):
     expected = pd.read_parquet(checkout / "data/label/labels.parquet")
     again = environment(checkout, "killed")
