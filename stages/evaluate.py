@@ -57,10 +57,11 @@ def main() -> None:
     write_table(METRICS / "coverage.csv", coverage(main_table["confidence"].to_numpy(dtype=float), right))
     for who in answers:
         write_table(METRICS / "class_f1" / f"{who}.csv", class_f1(classes.get(main_set, {}).get(who, {})))
+    # While `actual` still holds what the student is held against: without checked reviews, the teacher's answers.
+    write_table(EVALUATE / "errors.csv", escape_formulas(report.errors(table, evaluation.rows)))
     if not checked:
         table = table.assign(teacher=table["actual"], actual="")
     write_table(EVALUATE / "predictions.csv", escape_formulas(table))
-    write_table(EVALUATE / "errors.csv", escape_formulas(report.errors(table, evaluation.rows)))
     against = f"проверочный набор «{main_set}»" if main_set != AGREEMENT else "разметка учителя"
     pictures = [METRICS / "confusion.png", METRICS / "confusion.pdf"]
     draw_confusion(main_part.confusion(FINAL)[:, :-1], names, f"Ученик «{FINAL}», {against}", pictures)

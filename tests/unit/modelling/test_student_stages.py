@@ -140,6 +140,8 @@ def test_evaluate_without_gold_speaks_of_agreement(
     predictions = pd.read_csv(tmp_path / "data/evaluate/predictions.csv", keep_default_na=False)
     assert set(predictions["actual"]) == {""}
     assert set(predictions["teacher"]) == set(workspace.labels.names)
+    errors = pd.read_csv(tmp_path / "data/evaluate/errors.csv", keep_default_na=False)
+    assert len(errors) == (predictions["predicted"] != predictions["teacher"]).sum()
 
 
 def test_benchmark_beyond_the_limit_is_recorded_and_fails(
