@@ -20,10 +20,11 @@ from datasets import Dataset
 from stages.common.config import load
 from stages.common.schema import DATASET, FINAL, INGEST, MODELS, STUDENTS, FloatArray
 from stages.modelling import metrics
+from stages.modelling.features import head_inputs, last_linear
 from stages.modelling.gold import labelled_gold
 from stages.modelling.losses import StudentLoss
 from stages.modelling.predict import predict_probabilities
-from stages.modelling.probe import fit_regression, head_inputs, last_linear
+from stages.modelling.probe import fit_regression
 from stages.modelling.report import label_indices
 from stages.modelling.rows import load_splits, variant_rows
 from stages.modelling.student import build_student

@@ -88,7 +88,8 @@ def main() -> None:
         "measures": measures["all"],
     }
     write_json(METRICS / f"generate_{name}.json", summary)
-    for label, missing in shortfall.items():
+    # Without a budget nothing was meant to be written.
+    for label, missing in shortfall.items() if step.candidates else ():
         logger.warning("%s: %r fell %d rows short; raise generate.%s.candidates for more", name, label, missing, name)
 
 

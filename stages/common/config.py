@@ -178,9 +178,17 @@ class Prompt:
 
 @section
 class Label:
-    """How the teacher labels. `low_confidence` is the probability below which a row gets an explanation."""
+    """How the teacher labels. `low_confidence` is the probability below which a row gets an explanation.
+
+    `orders`: in how many orders the categories are listed. `samples`: how many further lines of reasoning, drawn at
+    `sample_temperature`, are heard where the likeliest category leads by less than `sample_margin`.
+    """
 
     backend: str
+    orders: int
+    samples: int
+    sample_margin: float
+    sample_temperature: float
     explanations: str
     low_confidence: float
     explanation_tokens: int
@@ -191,6 +199,7 @@ class Label:
 
     def __post_init__(self) -> None:
         require_option("label.backend", self.backend, ("vllm", "nli", "scripted"))
+        require(self.orders >= 1 and self.samples >= 0, "label.orders must be at least 1, label.samples 0")
         require_option("label.explanations", self.explanations, ("all", "low_confidence", "none"))
         require_option("label.calibration", self.calibration, ("none", "contextual", "batch"))
         require(0 <= self.calibration_strength <= 1, "label.calibration_strength is not within 0…1")

@@ -28,21 +28,31 @@ class Vocabulary:
         return self.seeds[self.seeds["label"] == label]
 
 
+def read_seeds(path: str, labels: list[str]) -> pd.DataFrame:
+    """Read the written seeds of `labels`.
+
+    Raises:
+        DataError: the file lacks a column, or has no seed for one of `labels` (named).
+    """
+    frame = read_table(Path(path))
+    missing = {"text", "label", "product", "tone", "aspect"} - set(frame.columns)
+    if missing:
+        raise DataError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    for label in labels:
+        if not (frame["label"] == label).any():
+            raise DataError(f"{path} has no seed for {label!r}; write a few")
+    frame = frame[frame["label"].isin(labels)].reset_index(drop=True)
+    return frame.assign(id=["seed-" + text_id(text) for text in frame["text"]])
+
+
 def read_vocabulary(seeds: str, attributes: str, labels: list[str]) -> Vocabulary:
     """Read the written seeds and attributes.
 
     Raises:
         DataError: a file lacks a column, or has nothing for one of `labels` (named).
     """
-    frame = read_table(Path(seeds))
-    missing = {"text", "label", "product", "tone", "aspect"} - set(frame.columns)
-    if missing:
-        raise DataError(f"{seeds} lacks the columns {', '.join(sorted(missing))}")
     lists: Any = OmegaConf.to_container(OmegaConf.load(attributes))
     for label in labels:
         if label not in lists.get("products", {}):
             raise DataError(f"{attributes} has no products for {label!r}; add a list under products")
-        if not (frame["label"] == label).any():
-            raise DataError(f"{seeds} has no seed for {label!r}; write a few")
-    frame = frame.assign(id=["seed-" + text_id(text) for text in frame["text"]])
-    return Vocabulary(frame, lists["products"], lists["aspects"], lists["tones"])
+    return Vocabulary(read_seeds(seeds, labels), lists["products"], lists["aspects"], lists["tones"])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -52,6 +53,5 @@ def combine(teacher: FloatArray, opinion: FloatArray, teacher_weight: float) -> 
     names: at a weight of 1 nothing could change its mind.
     """
     pooled = np.log(np.maximum(opinion, 1e-9)) + teacher_weight * np.log(np.maximum(teacher, 1e-9))
-    pooled = np.exp(pooled - pooled.max(axis=1, keepdims=True))
-    distributions: FloatArray = pooled / pooled.sum(axis=1, keepdims=True)
+    distributions: FloatArray = softmax(pooled, axis=1)
     return distributions

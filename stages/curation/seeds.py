@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.analysis.embeddings import read_embeddings
 from stages.common.config import Params
 from stages.common.schema import EMBED, text_id
-from stages.common.vocabulary import read_vocabulary
+from stages.common.vocabulary import read_seeds
 from stages.curation.second_opinion import SecondOpinion
 
 
@@ -15,7 +15,6 @@ def fit_on_seeds(params: Params) -> SecondOpinion:
     Raises:
         DataError: a label has no seed (named).
     """
-    seeds = read_vocabulary(params.generate.seeds, params.generate.attributes, params.labels.names).seeds
-    seeds = seeds[seeds["label"].isin(params.labels.names)]
+    seeds = read_seeds(params.generate.seeds, params.labels.names)
     vectors = read_embeddings(EMBED, [text_id(text) for text in seeds["text"]])
     return SecondOpinion.fit(vectors, seeds["label"].to_list(), params.labels.names, params.curate.regularisation)

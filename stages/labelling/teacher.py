@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stages.common.config import Label, Prompt
+from stages.common.config import Label, Prompt, require
 from stages.common.errors import BackendError
 from stages.common.schema import FloatArray
 from stages.labelling.answers import Answer, parse_answer
 from stages.labelling.calibration import CONTENT_FREE, batch_prior, calibrate, contextual_prior
 from stages.labelling.prompting import load_template, render_prompt
+from stages.labelling.voting import average, margin, rotated
 from stages.llm.backend import Choice, Sampling
 from stages.llm.cache import CachedModel
 
@@ -29,11 +30,40 @@ class Teacher:
     def choices(self, reviews: list[str], description: str = "label") -> list[Choice]:
         """The uncalibrated choice among the labels for each review.
 
-        The category is constrained to the labels and comes before any explanation, so its probability is exact.
+        The category is constrained to the labels and comes before any explanation, so its probability is exact. It is
+        averaged over `label.orders` orders of the categories that the prompt lists; where it is close (see
+        `label.sample_margin`), over `label.samples` further lines of reasoning too.
+
+        Raises:
+            ConfigError: `label.samples` with a prompt that has the model write no line of reasoning.
         """
+        settings = self.label
+        orders = [rotated(self.labels, turn, settings.orders) for turn in range(settings.orders)]
+        turns = [self._choose(reviews, description, order) for order in orders]
+        choices = [average(given) if len(given) > 1 else given[0] for given in zip(*turns, strict=True)]
+        if settings.samples:
+            thinks = bool(self.prompt.reasoning_prefix)
+            require(thinks, f"label.samples needs a prompt with a reasoning_prefix; prompt={self.prompt.name} has none")
+            close = [index for index, choice in enumerate(choices) if margin(choice) < settings.sample_margin]
+            doubted = [reviews[index] for index in close]
+            thoughts = [
+                self._choose(doubted, "think again", self.labels, settings.sample_temperature, seed)
+                for seed in range(settings.samples)
+            ]
+            for index, further in zip(close, zip(*thoughts, strict=True), strict=True):
+                choices[index] = average([choices[index], *further])
+        return choices
+
+    def _choose(
+        self, reviews: list[str], description: str, order: list[str], temperature: float = 0.0, seed: int = 0
+    ) -> list[Choice]:
+        """Ask once, with the categories listed in `order`; the choices are among `labels` in their own order."""
         answers = [self.prompt.category_prefix + name for name in self.labels]
-        prompts = [prompt + self.prompt.reasoning_prefix for prompt in self._render(reviews)]
-        choices = self.model.choose(prompts, answers, description, self._reasoning())
+        prompts = [prompt + self.prompt.reasoning_prefix for prompt in self._render(reviews, order)]
+        reasoning = None
+        if self.prompt.reasoning_prefix:
+            reasoning = Sampling(self.prompt.reasoning_tokens, temperature, stop=("\n",), seed=seed)
+        choices = self.model.choose(prompts, answers, description, reasoning)
         sums = np.array([np.exp(choice.logprobs).sum() for choice in choices])
         if not np.allclose(sums, 1, atol=1e-3):
             worst = float(np.abs(sums - 1).max())
@@ -87,17 +117,12 @@ class Teacher:
         )
         return labelled, prior
 
-    def _render(self, reviews: list[str]) -> list[str]:
+    def _render(self, reviews: list[str], order: list[str]) -> list[str]:
         template, backend = load_template(self.prompt.template), self.model.backend
-        prompts = [render_prompt(template, self.labels, backend.neutralise(review)) for review in reviews]
+        prompts = [render_prompt(template, order, backend.neutralise(review)) for review in reviews]
         if not self.prompt.chat:
             return [prompt + "\n" for prompt in prompts]
         return [backend.render(prompt, thinking=self.prompt.thinking) for prompt in prompts]
-
-    def _reasoning(self) -> Sampling | None:
-        if not self.prompt.reasoning_prefix:
-            return None
-        return Sampling(max_tokens=self.prompt.reasoning_tokens, stop=("\n",))
 
     def _answers(
         self, reviews: list[str], before: list[str], chosen: list[str], explain: list[bool]
@@ -109,7 +134,7 @@ class Teacher:
         lines = [self.prompt.category_prefix + name for name in chosen]
         answers = [(line, parse_answer(line, self.prompt, self.labels, needs_explanation=False)) for line in lines]
         open_rows = [index for index, wanted in enumerate(explain) if wanted]
-        rendered = self._render([reviews[index] for index in open_rows])
+        rendered = self._render([reviews[index] for index in open_rows], self.labels)
         prompts = [prompt + before[index] for prompt, index in zip(rendered, open_rows, strict=True)]
         for attempt in range(self.label.retries + 1):
             if not open_rows:

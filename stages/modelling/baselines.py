@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -42,9 +43,7 @@ def embedding_regression(
 
 def nearest_name(embeddings: FloatArray, name_embeddings: FloatArray) -> FloatArray:
     """Zero-shot: the category whose name lies nearest, by the cosine of unit rows."""
-    logits = SHARPNESS * embeddings @ name_embeddings.T
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    distributions: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
+    distributions: FloatArray = softmax(SHARPNESS * embeddings @ name_embeddings.T, axis=1)
     return distributions
 
 

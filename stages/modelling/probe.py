@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.preprocessing import StandardScaler
-from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.common.schema import FloatArray
+from stages.modelling.features import head_inputs, last_linear
 from stages.modelling.losses import StudentLoss
 
 if TYPE_CHECKING:
@@ -111,47 +112,3 @@ def fit_regression(
     weights = parameters[:, :size] / scaler.scale_
     biases = parameters[:, size] - weights @ scaler.mean_ if bias else np.zeros(outputs)
     return Regression(weights, biases, losses)
-
-
-def head_inputs(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Dataset, batch: int = 64
-) -> FloatArray:
-    """What reaches the last linear layer, without dropout; shape (rows, features), in the order of `rows`."""
-    tokens = rows.select_columns(["input_ids", "attention_mask"]).to_list()
-    seen: list[torch.Tensor] = []
-    hook = last_linear(model).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    # Rows of like length share a batch, so that little is padded.
-    order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]["input_ids"]))
-    collate = DataCollatorWithPadding(tokenizer)
-    was_training = model.training
-    model.train(False)
-    features = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(order), batch):
-                inputs = collate([tokens[row] for row in order[start : start + batch]])
-                inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
-                model(**inputs)
-                features.append(_pooled(seen.pop(), inputs["attention_mask"]).float().cpu())
-    finally:
-        hook.remove()
-        model.train(was_training)
-    return torch.cat(features).numpy()[np.argsort(order)]
-
-
-def _pooled(inputs: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """One row a text: models of decoder architecture put their head on every token and take the last one's logits."""
-    if inputs.ndim == 2:
-        return inputs
-    last = (attention_mask * torch.arange(attention_mask.shape[1], device=attention_mask.device)).argmax(dim=1)
-    return inputs[torch.arange(len(inputs), device=inputs.device), last]
-
-
-def last_linear(model: PreTrainedModel) -> torch.nn.Linear:
-    """The layer that gives the logits."""
-    fitting = [
-        module
-        for module in model.modules()
-        if isinstance(module, torch.nn.Linear) and module.out_features == model.config.num_labels
-    ]
-    return fitting[-1]

@@ -23,13 +23,15 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.trainer_utils import PredictionOutput
 
 from stages.common.config import Train, require
 from stages.common.errors import DataError
 from stages.modelling.checkpoints import last_complete
+from stages.modelling.features import last_linear
 from stages.modelling.losses import StudentLoss
 from stages.modelling.metrics import confusion_matrix, score
-from stages.modelling.probe import last_linear, probe_head
+from stages.modelling.probe import probe_head
 from stages.modelling.rows import encode, label_counts
 from stages.modelling.student import head_parameters
 from stages.modelling.temperature import fit_temperature, scale_head
@@ -156,9 +158,13 @@ def fine_tune(
         if not settings.epochs:
             for trainer.state.global_step, value in enumerate(losses):
                 trainer.log({"loss": value})
-            macro_f1 = trainer.evaluate()["eval_macro_f1"]
-            temperature = _scaled(trainer, validation) if settings.temperature_scaling else 1.0
-            return FineTuning(0, macro_f1, temperature, seconds=time.perf_counter() - start, resumed_from_epoch=0)
+            answers = trainer.predict(validation, metric_key_prefix="eval")
+            scores = answers.metrics or {}
+            trainer.log(scores)
+            temperature = _scaled(trainer, answers) if settings.temperature_scaling else 1.0
+            return FineTuning(
+                0, scores["eval_macro_f1"], temperature, seconds=time.perf_counter() - start, resumed_from_epoch=0
+            )
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     best = max(history, key=lambda entry: entry["eval_macro_f1"])
@@ -166,7 +172,7 @@ def fine_tune(
     return FineTuning(
         best_epoch=round(best["epoch"]),
         macro_f1=best["eval_macro_f1"],
-        temperature=_scaled(trainer, validation) if settings.temperature_scaling else 1.0,
+        temperature=_scaled(trainer, trainer.predict(validation)) if settings.temperature_scaling else 1.0,
         seconds=time.perf_counter() - start,
         resumed_from_epoch=round(resumed["epoch"]) if resumed else 0,
     )
@@ -222,9 +228,8 @@ def require_precision(precision: str) -> None:
         require(native, "train.precision=bf16 would be emulated on this graphics card; use train.precision=fp16")
 
 
-def _scaled(trainer: StudentTrainer, validation: Dataset) -> float:
-    """Scale the student's logits by the temperature that suits the validation rows; return it."""
-    answers = trainer.predict(validation)
+def _scaled(trainer: StudentTrainer, answers: PredictionOutput) -> float:
+    """Scale the student's logits by the temperature that suits its answers to the validation rows; return it."""
     temperature = fit_temperature(np.asarray(answers.predictions), np.asarray(answers.label_ids))
     assert isinstance(trainer.model, PreTrainedModel)
     scale_head(last_linear(trainer.model), temperature)

@@ -62,6 +62,47 @@ def test_the_category_follows_a_line_of_reasoning(teacher):
     assert labelled["raw"][0] == "Товар: обув\nКатегория: обувь"
 
 
+class Wavering(ScriptedBackend):
+    """Prefers the category that the prompt lists first; thinks of shoes only when it thinks warmly."""
+
+    def choose(self, prompts, answers, reasoning=None):
+        for index, prompt in enumerate(prompts):
+            first = prompt.splitlines()[0]
+            if reasoning and reasoning.temperature:
+                first = "обувь" if reasoning.seed else first
+            shares = [0.6 if answer.endswith(first) else 0.4 / (len(answers) - 1) for answer in answers]
+            yield index, Choice("вещь", np.log(shares).tolist(), 0.5)
+
+
+@pytest.fixture
+def wavering(teacher, tmp_path):
+    (tmp_path / "listed.jinja").write_text("{{ labels[0] }}\n{{ review }}")
+    prompt = replace(teacher.prompt, template=str(tmp_path / "listed.jinja"))
+    return replace(
+        teacher, labels=["одежда", "обувь", "посуда"], prompt=prompt, model=CachedModel(Wavering(Path(), None))
+    )
+
+
+def test_a_taste_for_the_first_category_goes_with_the_order(wavering):
+    assert wavering.distributions(wavering.choices(["да"]))[0] == pytest.approx([0.6, 0.2, 0.2])
+    turned = replace(wavering, label=replace(wavering.label, orders=3))
+    choices = turned.choices(["да", "нет"])
+    assert turned.distributions(choices) == pytest.approx(np.full((2, 3), 1 / 3))
+    assert choices[0].mass == 0.5
+
+
+def test_close_choices_are_thought_over_again(wavering):
+    label = replace(wavering.label, samples=2, sample_margin=0.3, sample_temperature=0.7)
+    with pytest.raises(ConfigError, match=r"label\.samples needs a prompt with a reasoning_prefix"):
+        replace(wavering, label=label).choices(["да"])
+    thinking = replace(wavering.prompt, reasoning_prefix="Товар:", reasoning_tokens=4)
+    sure = replace(wavering, label=label, prompt=thinking)
+    assert sure.distributions(sure.choices(["да"]))[0] == pytest.approx([0.6, 0.2, 0.2])
+    unsure = replace(sure, label=replace(label, sample_margin=0.5))
+    # Clothes twice (greedy, seed 0), shoes once (seed 1): (0.6 + 0.6 + 0.2) / 3 for clothes.
+    assert unsure.distributions(unsure.choices(["да"]))[0] == pytest.approx([1.4 / 3, 1 / 3, 0.2])
+
+
 def test_nothing_is_asked_twice(teacher):
     teacher.label_reviews(FRAME)
     first = teacher.model.asked

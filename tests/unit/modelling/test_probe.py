@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from transformers import AutoTokenizer, DataCollatorWithPadding, set_seed
 
 from stages.common.config import Train
+from stages.modelling.features import head_inputs, last_linear
 from stages.modelling.losses import StudentLoss
-from stages.modelling.probe import head_inputs, probe_head
+from stages.modelling.probe import probe_head
 from stages.modelling.rows import encode, label_counts
 from stages.modelling.student import build_student
 
@@ -59,3 +60,25 @@ def test_prompt_stands_before_every_text_and_is_saved(
     again = AutoTokenizer.from_pretrained(tmp_path)
     assert again(["кофта", "чайник"])["input_ids"] == plain(["тема: кофта", "тема: чайник"])["input_ids"]
     assert again("кофта")["input_ids"] != plain("кофта")["input_ids"]
+
+
+def test_features_of_the_same_encoder_and_rows_are_computed_once(
+    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train
+) -> None:
+    names = splits["train"].features["label"].names
+    model, tokenizer = build_student(encoders["bert"], names, dataclasses.replace(train_settings, layers=1))
+    rows = encode(splits["train"], tokenizer, 16, confidence_weighting=False)
+    first = head_inputs(model, tokenizer, rows)
+    calls = []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        last_linear(model).weight.zero_()
+    # Another head changes nothing; other rows or another encoder do.
+    assert np.array_equal(head_inputs(model, tokenizer, rows), first)
+    assert not calls
+    assert head_inputs(model, tokenizer, rows.select(range(5))).shape == (5, first.shape[1])
+    assert len(calls) == 1
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(2)
+    assert not np.allclose(head_inputs(model, tokenizer, rows), first)
+    assert len(calls) == 2
