@@ -342,10 +342,11 @@ class Loss:
 class Train:
     """Fine-tuning of the student.
 
-    `prompt` stands before every review; `layers` cuts the encoder down to its first so many; `frozen_embeddings`
-    leaves the word vectors as they are. `linear_probe`: the head starts from a regression on the frozen encoder with
-    this C, and with `epochs` = 0 that is all; null: from random weights. `temperature_scaling` fits its
-    confidence to the validation rows.
+    `prompt` stands before every review; `pooling` makes one vector of its tokens: `mean`, or `model` for what the
+    architecture's own classifier in transformers does; `layers` cuts the encoder down to its first so many;
+    `frozen_embeddings` leaves the word vectors as they are. `linear_probe`: the head starts from a regression on the
+    frozen encoder with this C, and with `epochs` = 0 that is all; null: from random weights. `temperature_scaling` fits
+    its confidence to the validation rows.
     """
 
     epochs: int
@@ -356,6 +357,7 @@ class Train:
     warmup_share: float
     max_tokens: int
     prompt: str
+    pooling: str
     layers: int | None
     frozen_embeddings: bool
     linear_probe: float | None
@@ -367,6 +369,7 @@ class Train:
     loss: Loss
 
     def __post_init__(self) -> None:
+        require_option("train.pooling", self.pooling, ("mean", "model"))
         require_option("train.precision", self.precision, ("fp32", "fp16", "bf16"))
         require(self.epochs >= 0 and self.batch_size >= 1, "train.epochs must be at least 0, train.batch_size 1")
         require(self.epochs > 0 or self.linear_probe is not None, "train.epochs=0 needs train.linear_probe")

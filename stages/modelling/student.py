@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers.normalizers import Prepend
 from tokenizers.normalizers import Sequence as Normalizers
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -22,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 from stages.common.config import Train, require
 from stages.common.errors import ModelError
 from stages.common.io import read_json, write_json
+from stages.modelling.sentence_classifier import SentenceClassifier, SentenceClassifierConfig
 
 
 def build_student(
@@ -43,17 +46,25 @@ def build_student(
         available = config.num_hidden_layers
         require(1 <= train.layers <= available, f"train.layers={train.layers}, but {folder} has {available} layers")
         config.num_hidden_layers = train.layers
-    config.num_labels = len(label_names)
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {name: index for index, name in enumerate(label_names)}
-    config.problem_type = "single_label_classification"
     tokenizer = prompted(AutoTokenizer.from_pretrained(folder), train.prompt)
     longest = min(tokenizer.model_max_length, config.max_position_embeddings)
     require(train.max_tokens <= longest, f"train.max_tokens={train.max_tokens}, but {folder} takes {longest} at most")
     # Saved with the student, so that whoever loads it truncates as training did.
     tokenizer.model_max_length = train.max_tokens
+    labels: dict[str, Any] = {
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: index for index, name in enumerate(label_names)},
+        "problem_type": "single_label_classification",
+    }
     # Weights stored in half precision would otherwise be trained in half precision.
-    model = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype=torch.float32)
+    if train.pooling == "mean":
+        encoder = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32)
+        encoder.config.name_or_path = ""  # a path of this machine, which would be saved with the student
+        model: PreTrainedModel = SentenceClassifier(SentenceClassifierConfig(encoder=encoder.config, **labels))
+        model.encoder = encoder
+    else:
+        config.update(labels)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype=torch.float32)
     if train.frozen_embeddings:
         model.get_input_embeddings().requires_grad_(False)
     return model, tokenizer

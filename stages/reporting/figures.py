@@ -49,6 +49,8 @@ def figures(run: Run) -> Figures:
         "models": models(used_models(run)),
         "settings": settings(run),
         "student": run.params.models["student"],
+        # transformers has no such classifier: the student brings its own.
+        "own_code": run.params.train.pooling == "mean",
         "teacher": run.params.models["teacher"],
         "coverage": f"{run.params.evaluate.coverage:.0%}",
         "commit": run.commit,

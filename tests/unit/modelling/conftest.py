@@ -113,6 +113,7 @@ def train_settings(loss_settings: Loss) -> Train:
         warmup_share=0.1,
         max_tokens=8,
         prompt="",
+        pooling="model",
         frozen_embeddings=False,
         layers=None,
         precision="fp32",

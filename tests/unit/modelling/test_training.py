@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from datasets import DatasetDict
 from transformers import (
+    AutoModel,
     PreTrainedModel,
     TrainerCallback,
     TrainerControl,
@@ -64,16 +67,17 @@ def run(
     return model, result
 
 
-@pytest.mark.parametrize("name", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize(("name", "pooling"), [("bert", "model"), ("bert", "mean"), ("xlm-roberta", "model")])
 def test_a_student_learns_and_loads_in_a_pipeline(
     name: str,
+    pooling: str,
     encoders: dict[str, Path],
     splits: DatasetDict,
     reviews: dict[str, list[str]],
     train_settings: Train,
     tmp_path: Path,
 ) -> None:
-    settings = dataclasses.replace(train_settings, epochs=12, gradient_checkpointing=True)
+    settings = dataclasses.replace(train_settings, epochs=12, gradient_checkpointing=True, pooling=pooling)
     _, result = run(encoders[name], splits, settings, tmp_path)
     assert result.macro_f1 > 0.8
     classify = pipeline("text-classification", str(tmp_path / "student"), device="cpu")
@@ -83,7 +87,46 @@ def test_a_student_learns_and_loads_in_a_pipeline(
     probabilities = predict_probabilities(tmp_path / "student", texts, 2, list(reviews))
     assert [answer["score"] for answer in classify(texts)] == pytest.approx(probabilities.max(axis=1), abs=1e-5)
     assert not list((tmp_path / "student").glob("*.bin"))
+    assert [path.name for path in (tmp_path / "student").glob("*.py")] == ["sentence_classifier.py"] * (
+        pooling == "mean"
+    )
     assert {path.name for path in (tmp_path / "curves").iterdir()} == {"metrics.json", "plots"}
+
+
+def test_the_mean_leaves_padding_out(encoders: dict[str, Path], label_names: list[str], train_settings: Train) -> None:
+    model, tokenizer = build_student(encoders["bert"], label_names, dataclasses.replace(train_settings, pooling="mean"))
+    model.eval()
+    short = tokenizer(["кеды"], return_tensors="pt")
+    both = tokenizer(["кеды", "заказ шёл долго"], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        vectors = AutoModel.from_pretrained(encoders["bert"])(**short).last_hidden_state[0]
+        expected = model.classifier(vectors.mean(dim=0))
+        assert model(**both).logits[0].numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+        assert model(short["input_ids"]).logits[0].numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_a_student_that_averages_loads_where_this_package_is_not(
+    encoders: dict[str, Path], label_names: list[str], train_settings: Train, tmp_path: Path
+) -> None:
+    model, tokenizer = build_student(encoders["bert"], label_names, dataclasses.replace(train_settings, pooling="mean"))
+    save_student(model, tokenizer, tmp_path / "student")
+    expected = predict_probabilities(tmp_path / "student", ["кеды жмут"], 1)
+    command = (
+        "import sys; from transformers import pipeline; "
+        "classify = pipeline('text-classification', 'student', trust_remote_code=sys.argv[1] == 'yes' or None); "
+        "print(classify('кеды жмут')[0]['score'])"
+    )
+    environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
+
+    def elsewhere(trust: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-I", "-c", command, trust], cwd=tmp_path, env=environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert float(elsewhere("yes").stdout) == pytest.approx(expected.max(), abs=1e-5)
+    # Without leave to run its code it is refused, not loaded as something else.
+    assert "trust_remote_code=True" in elsewhere("no").stderr
 
 
 @pytest.mark.parametrize("linear_probe", [None, 0.1])

@@ -1,0 +1,60 @@
+"""A classifier on what a sentence embedder gives: the mean over its tokens, and a linear head.
+
+`transformers`' own classifiers of some encoders read a single token, which their pretraining never did. This file
+stands alone: it is saved beside a student's weights, and `trust_remote_code=True` loads both anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from huggingface_hub.dataclasses import strict
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+
+@strict
+class SentenceClassifierConfig(PreTrainedConfig):
+    """Labels as in every classifier; `encoder` is the encoder's own configuration."""
+
+    model_type = "sentence_classifier"
+    sub_configs: ClassVar[dict[str, Any]] = {"encoder": AutoConfig}
+    encoder: Any = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if isinstance(self.encoder, dict):
+            self.encoder = AutoConfig.for_model(**self.encoder)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+
+
+class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """An encoder, the mean over its tokens (Reimers & Gurevych 2019, arXiv 1908.10084, sec. 3), and a linear head."""
+
+    config_class = SentenceClassifierConfig
+    base_model_prefix = "encoder"
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: SentenceClassifierConfig) -> None:
+        """Make a classifier with random weights."""
+        super().__init__(config)
+        self.encoder = AutoModel.from_config(config.encoder)  # type: ignore[no-untyped-call]
+        self.classifier = nn.Linear(config.encoder.hidden_size, config.num_labels)  # type: ignore[arg-type]
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: Any
+    ) -> SequenceClassifierOutput:
+        """Logits (rows, labels) of token ids (rows, tokens)."""
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        vectors = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        seen = attention_mask.unsqueeze(-1).to(vectors.dtype)
+        return SequenceClassifierOutput(logits=self.classifier((vectors * seen).sum(dim=1) / seen.sum(dim=1)))
+
+
+SentenceClassifierConfig.register_for_auto_class()  # type: ignore[no-untyped-call]
+SentenceClassifier.register_for_auto_class("AutoModelForSequenceClassification")  # type: ignore[no-untyped-call]
+AutoConfig.register("sentence_classifier", SentenceClassifierConfig, exist_ok=True)
+AutoModelForSequenceClassification.register(SentenceClassifierConfig, SentenceClassifier, exist_ok=True)
