@@ -70,7 +70,7 @@ def main() -> None:
     candidates = generation.candidates
     fresh = (candidates["reason"] == "").to_numpy()
     accepted = candidates[fresh].drop(columns="reason")
-    rejected = candidates.loc[~fresh, ["reason", "intended", "read_as", "mean_logprob", "text"]]
+    rejected = candidates.loc[~fresh, ["reason", "intended", "read_as", "mean_logprob", "sense", "text"]]
     measures = measure_step(candidates, generation.embeddings, train, real, params.labels.names, params.seed)
     shortfall = generation.shortfall(wanted)
     folder = SYNTHETIC / name

@@ -298,6 +298,19 @@ class Step:
 
 
 @section
+class Critic:
+    """The generator judges what it wrote: a Jinja prompt over `text`, answered by `answer_yes` or `answer_no`.
+
+    A text whose yes is less probable than `min_probability` is thrown out; null asks nothing.
+    """
+
+    template: str
+    answer_yes: str
+    answer_no: str
+    min_probability: float | None
+
+
+@section
 class Generate:
     """Three-step generation by a model behind `backend`.
 
@@ -311,6 +324,7 @@ class Generate:
     stop: list[str]
     plan: Plan
     filters: Filters
+    critic: Critic
     base: Step
     paraphrase: Step
     style: Step

@@ -23,7 +23,7 @@ from stages.synthesis.words import ngrams, words
 
 Mask = npt.NDArray[np.bool_]
 
-# In the order in which they are tried; the last one by `relabelled`.
+# In the order in which they are tried; the last two by `critic` and `relabelled`.
 REASONS = (
     "script",
     "assistant_talk",
@@ -34,6 +34,7 @@ REASONS = (
     "duplicate",
     "copied",
     "near_duplicate",
+    "senseless",
     "another_category",
 )
 

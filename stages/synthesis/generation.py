@@ -20,6 +20,7 @@ from stages.curation.second_opinion import SecondOpinion, combine
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Completion, Sampling
 from stages.llm.cache import CachedModel
+from stages.synthesis.critic import sense
 from stages.synthesis.filters import Known, apply_filters, relabelled
 from stages.synthesis.requests import Request
 
@@ -134,6 +135,7 @@ class Writer:
         self, step: Step, candidates: pd.DataFrame, rows: Embeddings, known: Known, rare: list[str]
     ) -> pd.DataFrame:
         filtered = apply_filters(candidates, rows, known, self.settings.filters, step.min_mean_logprob)
+        filtered = self._criticised(filtered)
         survivors = (filtered["reason"] == "").to_numpy()
         judged = self._read(filtered.loc[survivors, ["text"]], rows[survivors])
         names = self.teacher.labels
@@ -144,6 +146,17 @@ class Writer:
         confidence[survivors] = judged.max(axis=1)
         checked = relabelled(filtered, labels, confidence, rare, self.settings.filters)
         return checked.assign(confidence=confidence, probabilities=list(probabilities))
+
+    def _criticised(self, candidates: pd.DataFrame) -> pd.DataFrame:
+        """Adds the column sense, nan for those that a filter has failed before, and the reason "senseless"."""
+        critic = self.settings.critic
+        judged = candidates["reason"] == ""
+        if critic.min_probability is None:
+            return candidates.assign(sense=np.nan)
+        given = np.full(len(candidates), np.nan)
+        given[judged.to_numpy()] = sense(candidates.loc[judged, "text"].to_list(), self.generator, critic)
+        reasons = candidates["reason"].where(~(given < critic.min_probability), "senseless")
+        return candidates.assign(sense=given, reason=reasons)
 
     def _read(self, texts: pd.DataFrame, rows: Embeddings) -> FloatArray:
         """Distributions (rows, labels) by those who also labelled the real reviews."""

@@ -12,7 +12,7 @@ import pytest
 
 from stages.common.vocabulary import read_vocabulary
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import Completion
+from stages.llm.backend import Choice, Completion
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
@@ -90,6 +90,34 @@ def test_the_budget_ends_it_and_the_shortfall_is_named(writer, params):
     generation = writer.write("base", step, wanted, never, KNOWN)
     assert len(generation.candidates) == 6
     assert generation.shortfall(wanted) == wanted
+
+
+def test_the_critic_throws_out_what_makes_no_sense(writer, params):
+    class Critical(Writing):
+        """Finds no sense in what has a cat in it."""
+
+        identity = "critical"
+
+        def choose(self, prompts, answers, reasoning=None):
+            assert answers == ["Смысл есть: нет", "Смысл есть: да"]
+            for index, prompt in enumerate(prompts):
+                yes = 0.2 if "кот" in prompt.splitlines()[-1] else 0.8
+                yield index, Choice("", np.log([1 - yes, yes]).tolist(), 1.0)
+
+    wanted = {"обувь": 3}
+    critical = replace(writer, generator=CachedModel(Critical(Path(), params.vllm)))
+    written = critical.write("base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN).candidates
+    with_cat = written["text"].str.contains("кот")
+    judged = written["sense"].notna()
+    assert judged.any()
+    assert (written["reason"] == "senseless").equals(judged & with_cat)
+    assert written.loc[judged, "sense"].round(3).isin([0.2, 0.8]).all()
+    # Without a threshold nothing is asked.
+    unasked = replace(params.generate, critic=replace(params.generate.critic, min_probability=None))
+    written = replace(critical, settings=unasked).write(
+        "base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN
+    )
+    assert written.candidates["sense"].isna().all()
 
 
 def test_a_second_opinion_is_heard_on_the_category(writer, params, labels):
