@@ -7,7 +7,7 @@ from stages.common.config import Params, load
 from stages.common.errors import run_stage
 from stages.common.io import read_table, write_json
 from stages.common.schema import EMBED, INGEST, LABEL, METRICS, FloatArray, text_id
-from stages.curation.seeds import fit_on_seeds
+from stages.curation.written import fit_on_vocabulary
 from stages.modelling import baselines, report
 from stages.modelling.gold import labelled_gold
 
@@ -38,7 +38,7 @@ def distributions(params: Params, texts: list[str]) -> dict[str, FloatArray]:
         "nearest_name": baselines.nearest_name(vectors, name_vectors),
         "tfidf_regression": baselines.tfidf_regression(train["text"].to_list(), labels, texts, len(names)),
         "embedding_regression": baselines.embedding_regression(train_vectors, labels, vectors, len(names)),
-        "second_opinion": fit_on_seeds(params).distributions(vectors),
+        "second_opinion": fit_on_vocabulary(params).distributions(vectors),
     }
 
 

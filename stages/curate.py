@@ -15,7 +15,7 @@ from stages.common.schema import CURATE, EMBED, LABEL, METRICS, probability_matr
 from stages.common.spreadsheet import escape_formulas
 from stages.curation.policy import apply_policy, likely_errors
 from stages.curation.second_opinion import SecondOpinion
-from stages.curation.seeds import fit_on_seeds
+from stages.curation.written import fit_on_vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Read `data/label/` and `data/embed/`; write `data/curate/` and `metrics/curate.json`."""
     params = load()
-    opinion = fit_on_seeds(params)
+    opinion = fit_on_vocabulary(params)
     reviews = curated(read_table(LABEL / "labels.parquet"), opinion, params)
     changed = reviews[reviews["label"] != reviews["teacher_label"]]
     write_table(CURATE / "labels.parquet", reviews)

@@ -24,8 +24,8 @@ from stages.common.schema import (
     text_id,
 )
 from stages.common.spreadsheet import escape_formulas
-from stages.common.vocabulary import read_vocabulary
-from stages.curation.seeds import fit_on_seeds
+from stages.common.vocabulary import read_seeds, read_vocabulary
+from stages.curation.written import fit_on_vocabulary
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
@@ -33,6 +33,7 @@ from stages.synthesis.filters import Known, count_reasons
 from stages.synthesis.generation import Writer
 from stages.synthesis.measures import as_table, measure_step
 from stages.synthesis.steps import Written, step_requests, step_wanted
+from stages.synthesis.templates import load_generation_template
 from stages.synthesis.words import words
 
 logger = logging.getLogger(__name__)
@@ -56,12 +57,13 @@ def main() -> None:
     earlier = earlier_steps(name)
     if earlier is not None:
         vectors = np.concatenate([vectors, earlier.embeddings])
-    products = [product for listed in vocabulary.products.values() for product in listed]
+    given = [text for listed in vocabulary.products.values() for item in listed.items() for text in (item[0], *item[1])]
     known = Known(
         originals=originals,
         synthetic=[] if earlier is None else earlier.rows["text"].to_list(),
         embeddings=vectors,
-        words={word for text in [*originals, *products] for word in words(text)},
+        words={word for text in [*originals, *given] for word in words(text)},
+        shown=load_generation_template(step.template).shown_texts(),
     )
 
     wanted = step_wanted(read_table(ANALYSE / "plan.csv"))
@@ -70,7 +72,7 @@ def main() -> None:
     candidates = generation.candidates
     fresh = (candidates["reason"] == "").to_numpy()
     accepted = candidates[fresh].drop(columns="reason")
-    rejected = candidates.loc[~fresh, ["reason", "intended", "read_as", "mean_logprob", "sense", "text"]]
+    rejected = candidates.loc[~fresh, ["reason", "intended", "read_as", "mean_logprob", "text"]]
     measures = measure_step(candidates, generation.embeddings, train, real, params.labels.names, params.seed)
     shortfall = generation.shortfall(wanted)
     folder = SYNTHETIC / name
@@ -107,11 +109,12 @@ def writer(params: Params) -> Writer:
     generator = open_backend(params.generate.backend, MODELS / "generator", params.vllm)
     reader = open_backend(params.label.backend, MODELS / "teacher", params.vllm)
     reader = generator if reader.identity == generator.identity else reader
+    seeds = read_seeds(params.generate.seeds, params.labels.names)
     return Writer(
         generator=CachedModel(generator),
-        teacher=Teacher(CachedModel(reader), params.labels.names, params.prompt, params.label),
+        teacher=Teacher(CachedModel(reader), params.labels.names, params.prompt, params.label, seeds),
         prior=np.array(read_json(LABEL / "prior.json")["prior"]),
-        opinion=None if params.curate.policy == "none" else fit_on_seeds(params),
+        opinion=None if params.curate.policy == "none" else fit_on_vocabulary(params),
         teacher_weight=params.curate.teacher_weight,
         embed=lambda texts: embed(texts, MODELS / "embedder", params.embed),
         settings=params.generate,

@@ -10,6 +10,7 @@ from stages.common.config import load
 from stages.common.errors import DataError, run_stage
 from stages.common.io import read_table, write_json, write_table
 from stages.common.schema import INGEST, LABEL, METRICS, MODELS
+from stages.common.vocabulary import read_seeds
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
@@ -21,7 +22,8 @@ def main() -> None:
     """Read `data/ingest/`; write `data/label/` and `metrics/label.json`."""
     params = load()
     backend = open_backend(params.label.backend, MODELS / "teacher", params.vllm)
-    teacher = Teacher(CachedModel(backend), params.labels.names, params.prompt, params.label)
+    seeds = read_seeds(params.generate.seeds, params.labels.names)
+    teacher = Teacher(CachedModel(backend), params.labels.names, params.prompt, params.label, seeds)
     reviews, prior = teacher.label_reviews(read_table(INGEST / "reviews.parquet"))
     parsed = reviews[reviews["failure"] == ""]
     if parsed.empty:
@@ -35,18 +37,19 @@ def main() -> None:
     unique_gold, _ = teacher.label_reviews(gold.drop_duplicates("id"), prior, explain=False)
     answers = unique_gold[["id", "label", "confidence", "probabilities"]]
     write_table(LABEL / "gold.parquet", gold[["gold_set", "id"]].merge(answers, on="id"))
-    write_json(METRICS / "label.json", summary(reviews))
+    write_json(METRICS / "label.json", summary(reviews, params.label.low_confidence))
     logger.info("%d reviews labelled, %d quarantined", len(parsed), len(reviews) - len(parsed))
 
 
-def summary(reviews: pd.DataFrame) -> dict[str, object]:
-    """Coverage, confidence and class counts of the labelled reviews."""
+def summary(reviews: pd.DataFrame, low_confidence: float) -> dict[str, object]:
+    """Coverage, confidence and class counts of the labelled reviews; below `low_confidence` they are doubtful."""
     parsed = reviews[reviews["failure"] == ""]
     return {
         "label_coverage": round(len(parsed) / len(reviews), 4),
         "quarantined": len(reviews) - len(parsed),
         "explained": int((parsed["explanation"] != "").sum()),
         "mean_confidence": round(float(parsed["confidence"].mean()), 4),
+        "doubtful_share": round(float((parsed["confidence"] < low_confidence).mean()), 4),
         "mean_label_mass": round(float(parsed["label_mass"].mean()), 4),
         "classes": parsed["label"].value_counts().to_dict(),
     }

@@ -163,11 +163,13 @@ class Prompt:
     `chat` wraps the prompt in the model's chat template, and `thinking` is handed to it as `enable_thinking` (Qwen3);
     without `chat` the model completes the text as it stands, which suits few-shot prompts and small models.
     With a `reasoning_prefix` the model first writes one line of up to `reasoning_tokens` that begins so (one step of
-    thought, Wei et al. 2022, arXiv 2201.11903), and chooses the category after it.
+    thought, Wei et al. 2022, arXiv 2201.11903), and chooses the category after it. `demonstrations`: so many of the
+    written reviews (`generate.seeds`), those most like the one in question, are `examples` to the template.
     """
 
     name: str
     template: str
+    demonstrations: int = 0
     reasoning_prefix: str
     reasoning_tokens: int
     category_prefix: str
@@ -260,13 +262,15 @@ class Plan:
 class Filters:
     """Thresholds of the filters.
 
-    Lengths in characters; similarities are cosines of sentence embeddings; `dictionary` is the language whose words a
-    text must be made of (ru or uk: those that pymorphy3 has), null for any.
+    Lengths in characters; similarities are cosines of sentence embeddings. `min_noted_share`: how many of the words of
+    its notes a text must have, unchanged. `dictionary`: the language whose words a text must be made of (ru or uk:
+    those that pymorphy3 has), null for any.
     """
 
     min_chars: int
     max_chars: int
     min_cyrillic_share: float
+    min_noted_share: float
     dictionary: str | None
     max_copied_words: int
     max_similarity: float
@@ -298,19 +302,6 @@ class Step:
 
 
 @section
-class Critic:
-    """The generator judges what it wrote: a Jinja prompt over `text`, answered by `answer_yes` or `answer_no`.
-
-    A text whose yes is less probable than `min_probability` is thrown out; null asks nothing.
-    """
-
-    template: str
-    answer_yes: str
-    answer_no: str
-    min_probability: float | None
-
-
-@section
 class Generate:
     """Three-step generation by a model behind `backend`.
 
@@ -324,7 +315,6 @@ class Generate:
     stop: list[str]
     plan: Plan
     filters: Filters
-    critic: Critic
     base: Step
     paraphrase: Step
     style: Step

@@ -1,4 +1,4 @@
-"""A second opinion on a category: a regression on sentence embeddings that has seen the written reviews alone.
+"""A second opinion on a category: a regression on sentence embeddings of what was written for the categories.
 
 It knows nothing of the teacher, so the two err in different places.
 """

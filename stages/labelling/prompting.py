@@ -1,13 +1,15 @@
-"""Render the labelling prompt: a Jinja template over the labels and one review."""
+"""Render the labelling prompt: a Jinja template over the labels, one review, and examples like it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 import jinja2.meta
 
 from stages.common.errors import ConfigError
+from stages.labelling.demonstrations import Example
 
 
 def load_template(path: str) -> jinja2.Template:
@@ -29,9 +31,9 @@ def load_template(path: str) -> jinja2.Template:
     return template
 
 
-def render_prompt(template: jinja2.Template, labels: list[str], review: str) -> str:
+def render_prompt(template: jinja2.Template, labels: list[str], review: str, examples: Sequence[Example] = ()) -> str:
     """Fill the template; an unknown variable in it is a `ConfigError`."""
     try:
-        return template.render(labels=labels, review=review)
+        return template.render(labels=labels, review=review, examples=examples)
     except jinja2.UndefinedError as error:
         raise ConfigError(f"the prompt template uses an unknown variable: {error.message}") from error

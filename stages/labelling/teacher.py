@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from stages.common.errors import BackendError
 from stages.common.schema import FloatArray
 from stages.labelling.answers import Answer, parse_answer
 from stages.labelling.calibration import CONTENT_FREE, batch_prior, calibrate, contextual_prior
+from stages.labelling.demonstrations import Demonstrations, Example
 from stages.labelling.prompting import load_template, render_prompt
 from stages.labelling.voting import average, margin, rotated
 from stages.llm.backend import Choice, Sampling
@@ -20,12 +23,13 @@ from stages.llm.cache import CachedModel
 
 @dataclass(frozen=True)
 class Teacher:
-    """A language model with a labelling prompt over fixed labels."""
+    """A language model with a labelling prompt over fixed labels; `seeds` (text, label) serve as examples in it."""
 
     model: CachedModel
     labels: list[str]
     prompt: Prompt
     label: Label
+    seeds: pd.DataFrame
 
     def choices(self, reviews: list[str], description: str = "label") -> list[Choice]:
         """The uncalibrated choice among the labels for each review.
@@ -119,7 +123,13 @@ class Teacher:
 
     def _render(self, reviews: list[str], order: list[str]) -> list[str]:
         template, backend = load_template(self.prompt.template), self.model.backend
-        prompts = [render_prompt(template, order, backend.neutralise(review)) for review in reviews]
+        shown: Iterable[list[Example]] = repeat([], len(reviews))
+        if self.prompt.demonstrations:
+            shown = Demonstrations(self.seeds, self.prompt.demonstrations).nearest(reviews)
+        prompts = [
+            render_prompt(template, order, backend.neutralise(review), examples)
+            for review, examples in zip(reviews, shown, strict=True)
+        ]
         if not self.prompt.chat:
             return [prompt + "\n" for prompt in prompts]
         return [backend.render(prompt, thinking=self.prompt.thinking) for prompt in prompts]

@@ -84,6 +84,27 @@ def expected_calibration_error(probabilities: FloatArray, actual: IntArray, bins
     return float(np.abs(gaps).sum() / answered.sum())
 
 
+def calibration_error_by_chance(probabilities: FloatArray, seed: int, resamples: int = 200, bins: int = BINS) -> float:
+    """The mean `expected_calibration_error` of a classifier whose confidence is exactly right, on as many rows, 0…1.
+
+    On few rows accuracy differs from confidence in every bin by chance alone. Outcomes are drawn from the confidences
+    themselves: consistency resampling (Bröcker & Smith 2007, Weather and Forecasting 22, sec. 3).
+
+    Args:
+        probabilities: (rows, labels); rows of nan (no answer) are left out.
+        seed: seed of the draws.
+        resamples: number of draws.
+        bins: number of confidence bins.
+    """
+    answered = ~np.isnan(probabilities).any(axis=1)
+    if not answered.any():
+        return float("nan")
+    confidence = probabilities[answered].max(axis=1)
+    members = np.eye(bins)[confidence_bins(confidence, bins)]
+    correct = np.random.default_rng(seed).random((resamples, len(confidence))) < confidence
+    return float(np.abs((confidence - correct) @ members).sum(axis=1).mean() / len(confidence))
+
+
 def resample(confusion: IntArray, resamples: int, seed: int) -> IntArray:
     """Bootstrap confusion counts, shape (resamples, labels, labels + 1).
 

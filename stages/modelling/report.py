@@ -89,7 +89,7 @@ def stored_answers(rows: pd.DataFrame, labelled: pd.DataFrame, label_names: Sequ
 
 
 def headline(evaluation: Evaluation) -> dict[str, Any]:
-    """`<gold_set>.<who>.<subset>`: rows, accuracy, weighted and macro F1 with intervals, ECE."""
+    """`<gold_set>.<who>.<subset>`: rows, accuracy, weighted and macro F1 with intervals, ECE, ECE by chance."""
     return {
         name: {
             who: {
@@ -195,6 +195,7 @@ def _headline(part: Evaluation, who: str) -> dict[str, Any]:
             "macro_f1_low": macro[0],
             "macro_f1_high": macro[1],
             "ece": metrics.expected_calibration_error(part.answers[who].probabilities, part.actual),
+            "ece_by_chance": metrics.calibration_error_by_chance(part.answers[who].probabilities, part.seed),
         }
     )
     return {"rows": len(part.rows), **values}

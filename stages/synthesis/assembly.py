@@ -34,7 +34,7 @@ def real_rows(labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def written_rows(seeds: pd.DataFrame, rare: Collection[str], names: Sequence[str]) -> pd.DataFrame:
-    """Rows for the train split out of the seeds (text, label, product, tone, aspect) of the `rare` labels.
+    """Rows for the train split out of the seeds (text, label, product, notes) of the `rare` labels.
 
     Each was written for its category, so that has all of the probability.
     """
@@ -46,9 +46,7 @@ def written_rows(seeds: pd.DataFrame, rare: Collection[str], names: Sequence[str
         weight=1.0,
         split="train",
     )
-    attributes = [
-        json.dumps(row, ensure_ascii=False) for row in chosen[["product", "tone", "aspect"]].to_dict("records")
-    ]
+    attributes = [json.dumps(row, ensure_ascii=False) for row in chosen[["product", "notes"]].to_dict("records")]
     return real_rows(labelled).assign(provenance="written", attributes=attributes)
 
 
@@ -142,7 +140,7 @@ def card(rows: pd.DataFrame, labels: list[str], models: Mapping[str, Model]) -> 
             "",
             "`label` hard label; `soft_labels` the readers' distribution in the order of the class names (1 for the",
             "label of a written row); `weight` sample weight; `provenance` real, written, base, paraphrase or style;",
-            "`seed_ids` the rows that the generator was shown; `attributes` product, tone and aspect that were asked",
+            "`seed_ids` the rows that the generator was shown; `attributes` product and notes that were asked",
             "for (JSON).",
             "",
         ]

@@ -5,6 +5,7 @@ A filter returns a boolean array (candidates,), true where a candidate fails.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -23,18 +24,18 @@ from stages.synthesis.words import ngrams, words
 
 Mask = npt.NDArray[np.bool_]
 
-# In the order in which they are tried; the last two by `critic` and `relabelled`.
+# In the order in which they are tried; the last one by `relabelled`.
 REASONS = (
     "script",
     "assistant_talk",
     "length",
     "repetition",
     "unlikely",
+    "unfaithful",
     "unknown_word",
     "duplicate",
     "copied",
     "near_duplicate",
-    "senseless",
     "another_category",
 )
 
@@ -60,6 +61,7 @@ _ASSISTANT_TALK = re.compile(
     ),
     re.IGNORECASE | re.MULTILINE,
 )
+_MIXED_WORD = re.compile("[a-z][а-яё]|[а-яё][a-z]", re.IGNORECASE)
 _SAME_LETTER = re.compile(r"(\w)\1{9}")
 
 
@@ -67,7 +69,8 @@ _SAME_LETTER = re.compile(r"(\w)\1{9}")
 class Known:
     """Texts a candidate must not repeat, and words it may use though no dictionary has them.
 
-    `originals`: the real rows of every split, gold rows and seeds; `synthetic`: rows accepted earlier.
+    `originals`: the real rows of every split, gold rows and seeds; `synthetic`: rows accepted earlier; `shown`: the
+    examples that stand in the generator's prompt itself.
     `embeddings` (originals + synthetic, dimensions): unit rows of both, in that order.
     """
 
@@ -75,6 +78,7 @@ class Known:
     synthetic: Sequence[str]
     embeddings: Embeddings
     words: Collection[str] = ()
+    shown: Sequence[str] = ()
 
 
 def apply_filters(
@@ -84,12 +88,14 @@ def apply_filters(
     filters: Filters,
     min_mean_logprob: float | None = None,
 ) -> pd.DataFrame:
-    """Return `candidates` (text, mean_logprob) with the column reason: the first filter that fails, "" for accepted.
+    """Return `candidates` with the column reason: the first filter that fails, "" for accepted.
 
-    `embeddings` (candidates, dimensions) are unit rows. Candidates that failed one filter are no longer there for the
-    next, so that of two equal ones the better stays.
+    `candidates` have text, mean_logprob and attributes (JSON, notes among them); `embeddings` (candidates, dimensions)
+    are unit rows. Candidates that failed one filter are no longer there for the next, so that of two equal ones the
+    better stays.
     """
     all_texts, logprobs = candidates["text"].to_list(), candidates["mean_logprob"].to_numpy(dtype=float)
+    notes = [json.loads(attributes).get("notes", "") for attributes in candidates["attributes"]]
     reasons = np.full(len(all_texts), "", dtype=object)
     steps: dict[str, Callable[[list[str], npt.NDArray[np.intp]], Mask]] = {
         "script": lambda texts, _: script(texts, filters.min_cyrillic_share),
@@ -97,9 +103,10 @@ def apply_filters(
         "length": lambda texts, _: length(texts, filters.min_chars, filters.max_chars),
         "repetition": lambda texts, _: repetition(texts),
         "unlikely": lambda _, rows: unlikely(logprobs[rows], min_mean_logprob),
+        "unfaithful": lambda texts, rows: unfaithful(texts, [notes[row] for row in rows], filters.min_noted_share),
         "unknown_word": lambda texts, _: unknown_word(texts, known.words, filters.dictionary),
-        "duplicate": lambda texts, _: duplicate(texts, [*known.originals, *known.synthetic]),
-        "copied": lambda texts, _: copied(texts, known.originals, filters.max_copied_words),
+        "duplicate": lambda texts, _: duplicate(texts, [*known.originals, *known.synthetic, *known.shown]),
+        "copied": lambda texts, _: copied(texts, [*known.originals, *known.shown], filters.max_copied_words),
         "near_duplicate": lambda _, rows: near_duplicate(embeddings[rows], known.embeddings, filters.max_similarity),
     }
     for reason, fails in steps.items():
@@ -116,14 +123,18 @@ def count_reasons(reasons: Sequence[str]) -> dict[str, int]:
 
 
 def script(texts: Sequence[str], min_cyrillic_share: float) -> Mask:
-    """Fail text in another script: a letter neither Cyrillic nor Latin, broken bytes, or too few Cyrillic letters."""
+    """Fail text in another script.
+
+    A letter neither Cyrillic nor Latin, both in one word, broken bytes, or too few Cyrillic letters.
+    """
 
     def fails(text: str) -> bool:
         letters = [character for character in text if character.isalpha()]
         cyrillic = sum("\u0400" <= character <= "\u04ff" for character in letters)
         # Latin letters end at U+024F; U+FFFD stands for half a character, cut off by a token limit.
         foreign = len(letters) - cyrillic - sum(character < "\u0250" for character in letters)
-        return foreign > 0 or "\ufffd" in text or cyrillic < max(1, min_cyrillic_share * len(letters))
+        mixed = _MIXED_WORD.search(text) is not None
+        return foreign > 0 or mixed or "\ufffd" in text or cyrillic < max(1, min_cyrillic_share * len(letters))
 
     return _mask(fails(text) for text in texts)
 
@@ -167,6 +178,19 @@ def unlikely(mean_logprobs: FloatArray, least: float | None) -> Mask:
     under "Decoding"). None for no limit.
     """
     return np.zeros(len(mean_logprobs), dtype=bool) if least is None else mean_logprobs < least
+
+
+def unfaithful(texts: Sequence[str], notes: Sequence[str], min_noted_share: float) -> Mask:
+    """Fail text that has less than `min_noted_share` (0…1) of the words of its notes, in the very form of the notes.
+
+    What a small model inflects, it mostly breaks: of "ноги не устают" it makes shoes that help the legs tire.
+    """
+
+    def fails(text: str, note: str) -> bool:
+        noted, used = set(words(note)), set(words(text))
+        return len(noted & used) < min_noted_share * len(noted)
+
+    return _mask(fails(text, note) for text, note in zip(texts, notes, strict=True))
 
 
 def unknown_word(texts: Sequence[str], known: Collection[str], language: str | None) -> Mask:

@@ -20,7 +20,6 @@ from stages.curation.second_opinion import SecondOpinion, combine
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Completion, Sampling
 from stages.llm.cache import CachedModel
-from stages.synthesis.critic import sense
 from stages.synthesis.filters import Known, apply_filters, relabelled
 from stages.synthesis.requests import Request
 
@@ -68,7 +67,7 @@ class Writer:
     ) -> Generation:
         """Fill `wanted` (label -> rows) from `requests`, at most `step.candidates` candidates a wanted row.
 
-        Every round asks for three times what is still missing, as the filters take most; rows accepted beyond `wanted`
+        Every round asks for twice what is still missing, as the filters take about half; rows accepted beyond `wanted`
         stay. Prompts and sampling seeds follow from the configuration alone, so an
         interrupted step finds its answers in the cache.
         """
@@ -110,7 +109,7 @@ class Writer:
     @staticmethod
     def _next_round(step: Step, wanted: int, have: int, asked: int) -> int:
         budget = round(step.candidates * wanted) - asked
-        return max(0, min(budget, 3 * (wanted - have)))
+        return max(0, min(budget, 2 * (wanted - have)))
 
     def _ask(self, name: str, step: Step, batch: list[Request]) -> pd.DataFrame:
         samplings = [
@@ -135,7 +134,6 @@ class Writer:
         self, step: Step, candidates: pd.DataFrame, rows: Embeddings, known: Known, rare: list[str]
     ) -> pd.DataFrame:
         filtered = apply_filters(candidates, rows, known, self.settings.filters, step.min_mean_logprob)
-        filtered = self._criticised(filtered)
         survivors = (filtered["reason"] == "").to_numpy()
         judged = self._read(filtered.loc[survivors, ["text"]], rows[survivors])
         names = self.teacher.labels
@@ -146,17 +144,6 @@ class Writer:
         confidence[survivors] = judged.max(axis=1)
         checked = relabelled(filtered, labels, confidence, rare, self.settings.filters)
         return checked.assign(confidence=confidence, probabilities=list(probabilities))
-
-    def _criticised(self, candidates: pd.DataFrame) -> pd.DataFrame:
-        """Adds the column sense, nan for those that a filter has failed before, and the reason "senseless"."""
-        critic = self.settings.critic
-        judged = candidates["reason"] == ""
-        if critic.min_probability is None:
-            return candidates.assign(sense=np.nan)
-        given = np.full(len(candidates), np.nan)
-        given[judged.to_numpy()] = sense(candidates.loc[judged, "text"].to_list(), self.generator, critic)
-        reasons = candidates["reason"].where(~(given < critic.min_probability), "senseless")
-        return candidates.assign(sense=given, reason=reasons)
 
     def _read(self, texts: pd.DataFrame, rows: Embeddings) -> FloatArray:
         """Distributions (rows, labels) by those who also labelled the real reviews."""

@@ -6,16 +6,14 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
-from stages.common.errors import ConfigError
 from stages.common.schema import FloatArray
 from stages.common.vocabulary import Vocabulary
+from stages.synthesis.templates import GenerationTemplate
 
 
 @dataclass(frozen=True)
@@ -33,23 +31,12 @@ class Request:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
-def load_generation_template(path: str) -> jinja2.Template:
-    """Compile a generation prompt; a missing or malformed file is a `ConfigError`."""
-    file = Path(path)
-    if not file.is_file():
-        raise ConfigError(f"generation template {path} does not exist; those that come along are in conf/generate/")
-    try:
-        return jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(file.read_text("utf-8").rstrip("\n"))
-    except jinja2.TemplateSyntaxError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: {error.message}") from error
-
-
 # Consecutive requests that share their examples, so that the engine's prefix cache holds all but the last lines.
 SHARED = 8
 
 
 def base_requests(
-    template: jinja2.Template,
+    template: GenerationTemplate,
     vocabulary: Vocabulary,
     real: pd.DataFrame,
     label: str,
@@ -59,13 +46,14 @@ def base_requests(
     """Endless requests for new reviews of `label`.
 
     Real train rows of the class serve as seeds beside the written ones where there are any. Products are gone
-    through in shuffled rounds, so that all of them occur before one repeats (AttrPrompt, arXiv 2306.15895, sec. 3).
+    through in shuffled rounds, so that all of them occur before one repeats, each with other notes (AttrPrompt, arXiv
+    2306.15895, sec. 3): a small model words what it is told far better than it thinks of something.
     """  # fmt: skip
     written = vocabulary.of(label)
-    found = real[real["label"] == label].assign(product=label, tone="", aspect="")
+    found = real[real["label"] == label].assign(product=label, notes="")
     numbers = itertools.count()
     while True:
-        products = generator.permutation(np.array(vocabulary.products[label], dtype=object))
+        products = generator.permutation(np.array(list(vocabulary.products[label]), dtype=object))
         for group in np.split(products, range(SHARED, len(products), SHARED)):
             # One real row among written ones: it lends its manner, and a wrong label of it does little harm.
             borrowed = found.sample(min(1, len(found), examples), random_state=generator)
@@ -74,17 +62,22 @@ def base_requests(
                 [borrowed, others.sample(min(examples - len(borrowed), len(others)), random_state=generator)]
             )
             for product in group:
-                attributes = {
-                    "product": product,
-                    "aspect": str(generator.choice(np.array(vocabulary.aspects, dtype=object))),
-                    "tone": str(generator.choice(np.array(vocabulary.tones, dtype=object))),
-                }
+                notes = vocabulary.products[label][product]
+                count = min(int(generator.choice(NOTES)), len(notes))
+                drawn = generator.choice(np.array(notes, dtype=object), count, replace=False)
+                attributes = {"product": product, "notes": "; ".join(drawn)}
+                attributes |= draw_manner(template, vocabulary, generator)
                 prompt = template.render(label=label, examples=shown.to_dict("records"), **attributes)
                 yield Request(label, next(numbers), prompt, shown["id"].to_list(), attributes)
 
 
+# How many notes a review is to be made of.
+NOTES = (2, 3)
+
+
 def retelling_requests(
-    template: jinja2.Template,
+    template: GenerationTemplate,
+    vocabulary: Vocabulary,
     sources: pd.DataFrame,
     label: str,
     exemplars: Callable[[pd.DataFrame], pd.DataFrame],
@@ -101,8 +94,17 @@ def retelling_requests(
         for group in np.split(order, range(SHARED, len(order), SHARED)):
             shown = exemplars(own.iloc[group])
             for row in own.iloc[group].to_dict("records"):
-                prompt = template.render(label=label, source=row["text"], exemplars=shown["text"].to_list())
-                yield Request(label, next(numbers), prompt, [row["id"], *shown["id"]], json.loads(row["attributes"]))
+                attributes = json.loads(row["attributes"]) | draw_manner(template, vocabulary, generator)
+                prompt = template.render(
+                    label=label, source=row["text"], exemplars=shown["text"].to_list(), **attributes
+                )
+                yield Request(label, next(numbers), prompt, [row["id"], *shown["id"]], attributes)
+
+
+def draw_manner(template: GenerationTemplate, vocabulary: Vocabulary, generator: np.random.Generator) -> dict[str, str]:
+    """One option of each part of the vocabulary's manner that `template` names."""
+    parts = {name: options for name, options in vocabulary.manner.items() if name in template.variables}
+    return {name: str(generator.choice(options)) for name, options in parts.items()}
 
 
 def choose_exemplars(sources: FloatArray, real: FloatArray, count: int, diversity: float = 0.5) -> list[int]:

@@ -16,9 +16,9 @@ from stages.synthesis.requests import (
     Request,
     base_requests,
     choose_exemplars,
-    load_generation_template,
     retelling_requests,
 )
+from stages.synthesis.templates import load_generation_template
 
 
 def step_wanted(plan: pd.DataFrame) -> dict[str, int]:
@@ -82,7 +82,10 @@ def step_requests(
     def exemplars(group: pd.DataFrame) -> pd.DataFrame:
         return train.iloc[choose_exemplars(sources.embeddings[group.index], real, step.examples)]
 
-    return {label: retelling_requests(template, sources.rows, label, exemplars, generators[label]) for label in wanted}
+    return {
+        label: retelling_requests(template, vocabulary, sources.rows, label, exemplars, generators[label])
+        for label in wanted
+    }
 
 
 # A real row serves as a seed only where the teacher was this sure of its category.

@@ -17,6 +17,12 @@ from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from tests.conftest import ROOT
 
+SEEDS = pd.DataFrame(
+    {
+        "text": ["сапоги натёрли ногу", "обувь жмёт", "посуда треснула", "платье село"],
+        "label": ["обувь", "обувь", "посуда", "одежда"],
+    }
+)
 FRAME = pd.DataFrame({"text": ["обувь натёрла", "посуда разбилась", "ждал месяц, нет посылки"]})
 
 
@@ -33,7 +39,7 @@ def teacher(params, labels, monkeypatch):
     monkeypatch.chdir(ROOT)
     backend = ScriptedBackend(Path(), params.vllm)
     prompt = replace(params.prompt, reasoning_prefix="")
-    return Teacher(CachedModel(backend), labels, prompt, replace(params.label, explanations="none"))
+    return Teacher(CachedModel(backend), labels, prompt, replace(params.label, explanations="none"), SEEDS)
 
 
 def test_labels_with_a_full_distribution(teacher):
@@ -159,3 +165,31 @@ def test_strict_is_the_original_prompt_to_the_letter(labels):
 def test_a_review_is_data_not_template(params, labels):
     template = load_template(str(ROOT / params.prompt.template))
     assert "{{ labels }} {% if %}" in render_prompt(template, labels, "{{ labels }} {% if %}")
+
+
+def test_each_review_is_shown_the_seeds_most_like_it(teacher, tmp_path):
+    class Spy(ScriptedBackend):
+        prompts: list[str] = []  # noqa: RUF012
+
+        def choose(self, prompts, answers, reasoning=None):
+            self.prompts.extend(prompts)
+            yield from super().choose(prompts, answers, reasoning)
+
+    template = tmp_path / "knn.jinja"
+    template.write_text(
+        "{% for example in examples %}{{ example.text }}: {{ example.label }}\n{% endfor %}{{ review }}"
+    )
+    prompt = replace(teacher.prompt, template=str(template), demonstrations=2, chat=False)
+    spy = Spy(Path(), None)
+    replace(teacher, model=CachedModel(spy), prompt=prompt).label_reviews(FRAME)
+    first, second, _ = (text.splitlines() for text in spy.prompts)
+    assert set(first[:2]) == {"сапоги натёрли ногу: обувь", "обувь жмёт: обувь"}
+    # The likest stands last, right before the review.
+    assert second[1:] == ["посуда треснула: посуда", "посуда разбилась"]
+
+
+def test_the_prompt_with_nearest_seeds_asks_like_the_others(teacher):
+    template = load_template("conf/prompt/fewshot_knn.jinja")
+    examples = [{"text": "платье село", "label": "одежда"}]
+    asked = render_prompt(template, teacher.labels, "обувь жмёт", examples)
+    assert asked.endswith("Отзыв: платье село\nКАТЕГОРИЯ: одежда\n\nОтзыв: обувь жмёт")

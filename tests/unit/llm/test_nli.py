@@ -43,7 +43,7 @@ def test_the_choice_is_a_softmax_over_entailment(folder, params: Params) -> None
 def test_a_teacher_labels_with_it(folder, params: Params, labels: list[str]) -> None:
     prompt = dataclasses.replace(params.prompt, template="conf/prompt/nli.jinja", reasoning_prefix="", chat=False)
     label = dataclasses.replace(params.label, backend="nli", explanations="none")
-    teacher = Teacher(CachedModel(open_backend("nli", folder, params.vllm)), labels, prompt, label)
+    teacher = Teacher(CachedModel(open_backend("nli", folder, params.vllm)), labels, prompt, label, pd.DataFrame())
     labelled, _ = teacher.label_reviews(pd.DataFrame({"text": ["сапоги промокли [SEP] посуда"]}))
     assert labelled["label"][0] in labels
     assert labelled["probabilities"][0].sum() == pytest.approx(1)

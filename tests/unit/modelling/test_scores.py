@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from stages.modelling.metrics import (
+    calibration_error_by_chance,
     confusion_matrix,
     expected_calibration_error,
     interval,
@@ -87,3 +88,15 @@ def test_subsets_without_rows_are_left_out() -> None:
         "random_clear": 1,
     }
     assert list(subsets(pd.DataFrame({"flag": [""], "stratum": [""]}))) == ["all"]
+
+
+def test_chance_alone_makes_a_calibration_error() -> None:
+    certain = np.tile([1.0, 0.0], (40, 1))
+    assert calibration_error_by_chance(certain, seed=0) == 0
+    # One row of confidence 0.8 is off by 0.2 four times out of five, else by 0.8.
+    alone = calibration_error_by_chance(np.array([[0.8, 0.2]]), seed=0, resamples=20000)
+    assert alone == pytest.approx(0.8 * 0.2 + 0.2 * 0.8, abs=0.01)
+    # It shrinks with the square root of the rows.
+    few, many = (calibration_error_by_chance(np.tile([0.8, 0.2], (rows, 1)), seed=0) for rows in (100, 1600))
+    assert few / many == pytest.approx(4, rel=0.2)
+    assert np.isnan(calibration_error_by_chance(np.full((3, 2), np.nan), seed=0))

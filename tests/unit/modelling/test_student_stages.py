@@ -172,6 +172,13 @@ def test_predict_table_and_single_text(
     assert answered["отзыв"][0] == "'=платье село"
     assert answered["category"][1] == answered["confidence"][1] == ""
     assert {answered["category"][0], answered["category"][2]} <= set(workspace.labels.names)
+    # Of three categories none reaches certainty: all are left open, with their confidence.
+    predict(
+        monkeypatch, "--input", "new.csv", "--output", "sure.csv", "--text-column", "отзыв", "--min-confidence", "1"
+    )
+    unsure = pd.read_csv(tmp_path / "sure.csv", dtype=str, keep_default_na=False)
+    assert set(unsure["category"]) == {""}
+    assert unsure["confidence"].equals(answered["confidence"])
 
     predict(monkeypatch, "--input", "new.csv", "--output", "out.parquet", "--text-column", "отзыв")
     table = pd.read_parquet(tmp_path / "out.parquet")

@@ -14,7 +14,8 @@ from stages.common.config import Params, load
 from stages.common.vocabulary import read_vocabulary
 from stages.composition.compose import compose
 from stages.synthesis.assembly import build, real_rows, written_rows
-from stages.synthesis.requests import base_requests, load_generation_template
+from stages.synthesis.requests import base_requests
+from stages.synthesis.templates import load_generation_template
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/your_own_categories.md").read_text(encoding="utf-8")

@@ -13,11 +13,11 @@ from stages.synthesis.assembly import build, card, check_leaks, counts, real_row
 NAMES = ["обувь", "одежда", "посуда"]
 SEEDS = pd.DataFrame(
     [
-        ("Кеды жмут", "обувь", "кеды", "недоволен", "размер"),
-        ("Платье село", "одежда", "платье", "недоволен", "стирка"),
-        ("Чашка треснула", "посуда", "чашка", "недоволен", "качество"),
+        ("Кеды жмут", "обувь", "кеды", "жмут"),
+        ("Платье село", "одежда", "платье", "село"),
+        ("Чашка треснула", "посуда", "чашка", "треснула"),
     ],
-    columns=["text", "label", "product", "tone", "aspect"],
+    columns=["text", "label", "product", "notes"],
 )
 
 
@@ -42,7 +42,7 @@ def test_written_rows_are_those_of_the_rare_labels() -> None:
     assert rows["id"].to_list() == [text_id("Кеды жмут"), text_id("Чашка треснула")]
     assert set(rows["provenance"]) == {"written"}
     assert set(rows["split"]) == {"train"}
-    assert json.loads(rows["attributes"].iloc[0]) == {"product": "кеды", "tone": "недоволен", "aspect": "размер"}
+    assert json.loads(rows["attributes"].iloc[0]) == {"product": "кеды", "notes": "жмут"}
     assert rows["seed_ids"].to_list() == [[], []]
     assert written_rows(SEEDS, [], NAMES).empty
 

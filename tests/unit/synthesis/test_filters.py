@@ -1,3 +1,5 @@
+import dataclasses
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -21,12 +23,14 @@ from stages.synthesis.filters import (
     relabelled,
     repetition,
     script,
+    unfaithful,
 )
 
 LIMITS = {
     "min_chars": 10,
     "max_chars": 80,
     "min_cyrillic_share": 0.8,
+    "min_noted_share": 0.0,
     "dictionary": "ru",
     "max_copied_words": 4,
     "max_similarity": 0.9,
@@ -157,7 +161,7 @@ def test_the_first_failing_filter_gives_the_reason() -> None:
         "Утюг лёгкий, шнур длинный": "",
     }
     known = Known(["Взяла туфли на низком каблуке для мамы"], ["Туфли тяжёлые: жмут"], directions(0, 20))
-    candidates = pd.DataFrame({"text": list(texts), "mean_logprob": -1.5}, index=range(5, 17))
+    candidates = pd.DataFrame({"text": list(texts), "mean_logprob": -1.5, "attributes": "{}"}, index=range(5, 17))
     candidates.loc[10, "mean_logprob"] = -1.51
     embeddings = directions(90, 90, 90, 90, 90, 90, 90, 90, 90, 90, 21, 130)
     filtered = apply_filters(candidates, embeddings, known, FILTERS, min_mean_logprob=-1.5)
@@ -168,14 +172,36 @@ def test_the_first_failing_filter_gives_the_reason() -> None:
     assert list(counts) == ["accepted", *REASONS]
 
 
+def test_a_text_keeps_to_the_words_of_its_notes() -> None:
+    texts = ["Слипоны помогают ногам, НЕ устают", "Ноги, правда, не устают!", "Что угодно"]
+    notes = ["ноги не устают", "ноги не устают", ""]
+    assert unfaithful(texts, notes, 1.0).tolist() == [True, False, False]
+    assert unfaithful(texts, notes, 0.6).tolist() == [False, False, False]
+    candidates = pd.DataFrame({"text": texts, "mean_logprob": -0.1})
+    candidates["attributes"] = [json.dumps({"notes": note}) for note in notes]
+    filters = dataclasses.replace(FILTERS, min_noted_share=1.0, min_chars=5)
+    filtered = apply_filters(candidates, directions(0, 60, 120), Known([], [], directions()), filters)
+    assert filtered["reason"].to_list() == ["unfaithful", "", ""]
+
+
+def test_the_examples_of_the_prompt_are_no_reviews() -> None:
+    candidates = pd.DataFrame({"text": ["Звук огонь, а вот заряд так себе", "Звук чистый, бас глубокий"]})
+    candidates = candidates.assign(mean_logprob=-0.1, attributes="{}")
+    known = Known([], [], directions(), shown=["звук огонь а вот заряд так себе"])
+    filtered = apply_filters(candidates, directions(0, 90), known, FILTERS)
+    assert filtered["reason"].to_list() == ["duplicate", ""]
+
+
 def test_a_candidate_that_failed_does_not_stand_in_the_way_of_the_next() -> None:
     candidates = pd.DataFrame({"text": ["Чайник", "Чайник греет быстро и тихо"], "mean_logprob": -1.0})
+    candidates = candidates.assign(attributes="{}")
     filtered = apply_filters(candidates, directions(0, 1), Known([], [], directions()), FILTERS)
     assert filtered["reason"].to_list() == ["length", ""]
 
 
 def test_no_candidates_give_no_rows() -> None:
     empty = pd.DataFrame({"text": pd.Series(dtype=str), "mean_logprob": pd.Series(dtype=float)})
+    empty["attributes"] = pd.Series(dtype=str)
     assert apply_filters(empty, directions(), Known([], [], directions()), FILTERS)["reason"].to_list() == []
 
 

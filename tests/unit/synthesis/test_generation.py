@@ -1,6 +1,7 @@
 """Generation with scripted models: the plan, the budget, the trace of every row, and what an interruption costs."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -10,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.vocabulary import read_vocabulary
+from stages.common.errors import ConfigError, DataError
+from stages.common.vocabulary import Vocabulary, read_vocabulary
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import Choice, Completion
+from stages.llm.backend import Completion
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
@@ -22,11 +24,13 @@ from stages.synthesis.requests import (
     Request,
     base_requests,
     choose_exemplars,
-    load_generation_template,
     retelling_requests,
 )
+from stages.synthesis.templates import load_generation_template
 from tests.conftest import ROOT
 
+NOTED = json.dumps({"product": "чашка", "notes": "треснула; жаль"}, ensure_ascii=False)
+VOCABULARY = Vocabulary(pd.DataFrame(), {}, {"remark": ["пришло быстро"]})
 WORDS = ["мягкая", "ручка", "скользит", "утром", "кофе", "крепко", "держит", "тепло", "долго", "кот", "хвалит", "яркий"]
 
 
@@ -40,7 +44,7 @@ class Writing(ScriptedBackend):
             random = np.random.default_rng([sampling.seed, len(prompt)])
             text = " ".join(random.permutation(WORDS)[:9])
             start = "Конечно, вот отзыв:" if sampling.seed % 3 == 0 else prompt.split()[-1]
-            yield index, Completion(f" {start} {text}", mean_logprob=-0.5)
+            yield index, Completion(f" {start} {text}", mean_logprob=-0.1)
 
 
 def embed(texts: list[str]) -> np.ndarray:
@@ -58,7 +62,9 @@ def requests(label: str) -> Iterator[Request]:
 @pytest.fixture
 def writer(params, labels, monkeypatch) -> Writer:
     monkeypatch.chdir(ROOT)
-    teacher = Teacher(CachedModel(ScriptedBackend(Path(), params.vllm)), labels, params.prompt, params.label)
+    teacher = Teacher(
+        CachedModel(ScriptedBackend(Path(), params.vllm)), labels, params.prompt, params.label, pd.DataFrame()
+    )
     prior = np.full(len(labels), 1 / len(labels))
     generator = CachedModel(Writing(Path(), params.vllm))
     return Writer(generator, teacher, prior, None, 0.1, embed, params.generate, seed=1)
@@ -90,34 +96,6 @@ def test_the_budget_ends_it_and_the_shortfall_is_named(writer, params):
     generation = writer.write("base", step, wanted, never, KNOWN)
     assert len(generation.candidates) == 6
     assert generation.shortfall(wanted) == wanted
-
-
-def test_the_critic_throws_out_what_makes_no_sense(writer, params):
-    class Critical(Writing):
-        """Finds no sense in what has a cat in it."""
-
-        identity = "critical"
-
-        def choose(self, prompts, answers, reasoning=None):
-            assert answers == ["Смысл есть: нет", "Смысл есть: да"]
-            for index, prompt in enumerate(prompts):
-                yes = 0.2 if "кот" in prompt.splitlines()[-1] else 0.8
-                yield index, Choice("", np.log([1 - yes, yes]).tolist(), 1.0)
-
-    wanted = {"обувь": 3}
-    critical = replace(writer, generator=CachedModel(Critical(Path(), params.vllm)))
-    written = critical.write("base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN).candidates
-    with_cat = written["text"].str.contains("кот")
-    judged = written["sense"].notna()
-    assert judged.any()
-    assert (written["reason"] == "senseless").equals(judged & with_cat)
-    assert written.loc[judged, "sense"].round(3).isin([0.2, 0.8]).all()
-    # Without a threshold nothing is asked.
-    unasked = replace(params.generate, critic=replace(params.generate.critic, min_probability=None))
-    written = replace(critical, settings=unasked).write(
-        "base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN
-    )
-    assert written.candidates["sense"].isna().all()
 
 
 def test_a_second_opinion_is_heard_on_the_category(writer, params, labels):
@@ -156,26 +134,77 @@ def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
     for request in asked:
         assert len(request.seed_ids) == 4
         assert "r1" in request.seed_ids
-        assert request.prompt.rstrip().endswith("Отзыв:")
+        notes = request.attributes["notes"]
+        assert set(notes.split("; ")) <= set(products[request.attributes["product"]])
+        assert request.prompt.endswith(f"Товар: {request.attributes['product']}\nЗаметки: {notes}\nОтзыв:")
+        # The default prompt names no manner, so none is drawn.
+        assert set(request.attributes) == {"product", "notes"}
+
+
+def test_a_prompt_gets_the_manner_that_it_names(params, labels, tmp_path):
+    vocabulary = read_vocabulary(ROOT / params.generate.seeds, ROOT / params.generate.attributes, labels)
+    (tmp_path / "toned.jinja").write_text("{{ product }}: {{ notes }} ({{ tone }})")
+    template = load_generation_template(str(tmp_path / "toned.jinja"))
+    real = pd.DataFrame({"id": [], "text": [], "label": []})
+    request = next(base_requests(template, vocabulary, real, "посуда", 2, np.random.default_rng(0)))
+    assert set(request.attributes) == {"product", "notes", "tone"}
+    assert request.attributes["tone"] in vocabulary.manner["tone"]
+    assert request.prompt == "{product}: {notes} ({tone})".format(**request.attributes)
+
+
+def test_the_examples_of_a_prompt_are_known(tmp_path):
+    (tmp_path / "two.jinja").write_text("Двое говорят.\n\nОдин: {{ source }}\nДругой: крышка болтается\n")
+    template = load_generation_template(str(tmp_path / "two.jinja"))
+    assert template.shown_texts() == ["Двое говорят.", "крышка болтается"]
+    with pytest.raises(ConfigError, match=r"two\.jinja: 'source' is undefined"):
+        template.render()
+
+
+def test_a_product_and_its_notes_make_a_phrase(params, tmp_path):
+    (tmp_path / "attributes.yaml").write_text("products: {обувь: {кеды: [белые, жмут]}, посуда: {ковш: [лёгкий]}}\n")
+    vocabulary = read_vocabulary(str(ROOT / params.generate.seeds), str(tmp_path / "attributes.yaml"), ["обувь"])
+    assert vocabulary.phrases().to_dict("list") == {"text": ["кеды: белые, жмут"], "label": ["обувь"]}
+    assert vocabulary.manner == {}
+
+
+@pytest.mark.parametrize(
+    ("products", "fault"),
+    [
+        ("{}", "has no products for 'обувь'"),
+        ("{обувь: [кеды]}", "'обувь' must be a mapping"),
+        ("{обувь: {кеды: []}}", "'кеды' of 'обувь' has no notes"),
+    ],
+)
+def test_a_vocabulary_that_lacks_something_is_refused(params, tmp_path, products, fault):
+    (tmp_path / "attributes.yaml").write_text(f"products: {products}\n")
+    with pytest.raises(DataError, match=fault):
+        read_vocabulary(str(ROOT / params.generate.seeds), str(tmp_path / "attributes.yaml"), ["обувь"])
 
 
 def test_retelling_shows_source_and_exemplars(params):
     template = load_generation_template(str(ROOT / params.generate.style.template))
-    sources = pd.DataFrame({"id": ["a"], "text": ["чашка треснула"], "label": ["посуда"], "attributes": ["{}"]})
+    sources = pd.DataFrame({"id": ["a"], "text": ["чашка треснула"], "label": ["посуда"], "attributes": [NOTED]})
     shown = pd.DataFrame({"id": ["r9"], "text": ["ну такое"]})
-    request = next(retelling_requests(template, sources, "посуда", lambda _: shown, np.random.default_rng(0)))
+    request = next(
+        retelling_requests(template, VOCABULARY, sources, "посуда", lambda _: shown, np.random.default_rng(0))
+    )
     assert request.seed_ids == ["a", "r9"]
     assert "- ну такое" in request.prompt
     assert "Гладко: чашка треснула" in request.prompt
-    assert list(retelling_requests(template, sources, "обувь", lambda _: shown, np.random.default_rng(0))) == []
+    assert request.attributes == {**json.loads(NOTED), "remark": "пришло быстро"}
+    assert "О покупке: пришло быстро" in request.prompt
+    assert (
+        list(retelling_requests(template, VOCABULARY, sources, "обувь", lambda _: shown, np.random.default_rng(0)))
+        == []
+    )
 
 
 def test_retellings_of_a_group_share_their_exemplars(params):
     template = load_generation_template(str(ROOT / params.generate.style.template))
     texts = [f"чашка номер {number}" for number in range(SHARED + 3)]
-    sources = pd.DataFrame({"id": texts, "text": texts, "label": "посуда", "attributes": "{}"})
+    sources = pd.DataFrame({"id": texts, "text": texts, "label": "посуда", "attributes": NOTED})
     endless = retelling_requests(
-        template, sources, "посуда", lambda group: group.head(1).assign(id="r"), np.random.default_rng(0)
+        template, VOCABULARY, sources, "посуда", lambda group: group.head(1).assign(id="r"), np.random.default_rng(0)
     )
     prompts = [request.prompt for request in islice(endless, len(texts))]
     beginnings = [prompt.split("Гладко: чашка")[0] for prompt in prompts]

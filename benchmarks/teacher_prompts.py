@@ -1,0 +1,98 @@
+"""Every labelling prompt on the same human-checked reviews, with and without the calibration of its label prior.
+
+    python -m benchmarks.teacher_prompts data/raw/sample/gold.csv my/checked.csv
+
+For the teacher of `params.yaml`, whose weights `dvc repro models` has fetched. A file has the columns text and label;
+of one with a column stratum only the random rows are taken. `--prompts` names options of `conf/prompt/`, each with
+settings of `label` after a colon if wanted (`product:orders=3`). Answers are stored as those of a run are, so that an
+interrupted table goes on where it was. Prints a table for each file: weighted and macro F1 with bootstrap intervals,
+and the expected calibration error, before and after calibration; `--reliability` names a CSV file for the diagrams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from omegaconf import OmegaConf
+
+from stages.common.config import Params, Prompt, load
+from stages.common.schema import MODELS, FloatArray
+from stages.common.vocabulary import read_seeds
+from stages.ingestion.cleaning import clean
+from stages.labelling.calibration import CONTENT_FREE, batch_prior, calibrate, contextual_prior
+from stages.labelling.teacher import Teacher
+from stages.llm.backend import open_backend
+from stages.llm.cache import CachedModel
+from stages.modelling import metrics
+from stages.modelling.plots import reliability
+from stages.modelling.report import label_indices
+
+# What is divided out, at which strength (`label.calibration`, `label.calibration_strength`).
+CALIBRATIONS = (("none", 0.0), ("contextual", 0.5), ("contextual", 1.0), ("batch", 0.5), ("batch", 1.0))
+
+
+def main() -> None:
+    """Ask the teacher with every prompt; print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--prompts", nargs="+", default=["strict", "definitions", "fewshot", "fewshot_knn", "product"])
+    parser.add_argument("--reliability", type=Path, help="write reliability diagrams (CSV) here")
+    arguments = parser.parse_args()
+    params = load()
+    model = CachedModel(open_backend(params.label.backend, MODELS / "teacher", params.vllm))
+    diagrams = []
+    for file in arguments.files:
+        rows = checked_rows(file, params.labels.names)
+        actual = label_indices(rows["label"], params.labels.names)
+        print(f"\n{file.name}, {len(rows)} rows\n")
+        print("| prompt | calibration | weighted F1 | macro F1 | ECE |\n|---|---|---|---|---|", flush=True)
+        for name in arguments.prompts:
+            teacher = make_teacher(name, model, params)
+            raw = teacher.distributions(teacher.choices([clean(text) for text in rows["text"]], f"{file.stem} {name}"))
+            content_free = teacher.distributions(teacher.choices(list(CONTENT_FREE), "content-free"))
+            priors = {"none": np.ones(len(teacher.labels)), "contextual": contextual_prior(content_free)}
+            priors["batch"] = batch_prior(raw)
+            for calibration, strength in CALIBRATIONS:
+                probabilities = calibrate(raw, priors[calibration], strength)
+                title = calibration if calibration == "none" else f"{calibration}, {strength}"
+                print(f"| {name} | {title} | {scores(probabilities, actual, params)} |", flush=True)
+                right = probabilities.argmax(axis=1) == actual
+                diagram = reliability(probabilities.max(axis=1), right)
+                diagrams.append(diagram.assign(file=file.name, prompt=name, calibration=title))
+    if arguments.reliability:
+        pd.concat(diagrams).to_csv(arguments.reliability, index=False)
+
+
+def checked_rows(file: Path, names: list[str]) -> pd.DataFrame:
+    """Rows of the file whose label is one of `names`; the random ones, where the file tells."""
+    rows = pd.read_csv(file, dtype=str)
+    if "stratum" in rows:
+        rows = rows[rows["stratum"] == "random"]
+    return rows[rows["label"].isin(names)].reset_index(drop=True)
+
+
+def make_teacher(name: str, model: CachedModel, params: Params) -> Teacher:
+    """The teacher with the prompt `conf/prompt/<name>.yaml`, and settings of `label` after a colon."""
+    option, _, settings = name.partition(":")
+    prompt = Prompt(**OmegaConf.to_container(OmegaConf.load(f"conf/prompt/{option}.yaml")))  # type: ignore[misc]
+    label = dataclasses.replace(params.label, **OmegaConf.to_container(OmegaConf.from_dotlist(settings.split())))
+    return Teacher(model, params.labels.names, prompt, label, read_seeds(params.generate.seeds, params.labels.names))
+
+
+def scores(probabilities: FloatArray, actual: metrics.IntArray, params: Params) -> str:
+    """Weighted F1, macro F1 and expected calibration error, as cells of a Markdown table."""
+    confusion = metrics.confusion_matrix(actual, probabilities.argmax(axis=1), len(params.labels.names))
+    whole, drawn = metrics.score(confusion), metrics.score(metrics.resample(confusion, 2000, params.seed))
+    cells = []
+    for value, values in ((whole.weighted_f1, drawn.weighted_f1), (whole.macro_f1, drawn.macro_f1)):
+        low, high = metrics.interval(values, params.evaluate.coverage)
+        cells.append(f"{float(value):.3f} [{low:.3f}, {high:.3f}]")
+    return " | ".join([*cells, f"{metrics.expected_calibration_error(probabilities, actual):.2f}"])
+
+
+if __name__ == "__main__":
+    main()
