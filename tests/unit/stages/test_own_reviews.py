@@ -44,7 +44,13 @@ def workspace(tmp_path, monkeypatch, scripted_embedder):
 
 def run(*overrides: str) -> None:
     # A second opinion on scripted embeddings would be a guess.
-    own = ["data=own", "data.path=mine.csv", "generate.plan.wanted=6", "curate.policy=none"]
+    own = [
+        "data=own",
+        "data.path=mine.csv",
+        "generate.plan.wanted=6",
+        "generate.filters.min_noted_share=0.0",
+        "curate.policy=none",
+    ]
     compose(Path("params.yaml"), [*own, *overrides], ROOT / "conf")
     given = OmegaConf.load("params.yaml")
     given.label.backend = given.generate.backend = "scripted"
