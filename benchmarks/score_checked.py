@@ -28,9 +28,7 @@ def main() -> None:
     file: Path = parser.parse_args().file
     params = load()
     names = params.labels.names
-    rows = pd.read_csv(file, dtype=str)
-    rows = rows[rows["label"].isin(names)].reindex(columns=["text", "label", "stratum", "flag"]).fillna("")
-    rows = rows.assign(gold_set=file.stem).reset_index(drop=True)
+    rows = checked_rows(file, names)
     answers = {
         student: report.Answers.of(
             predict_probabilities(STUDENTS / student, rows["text"].to_list(), params.evaluate.batch_size, names)
@@ -40,6 +38,13 @@ def main() -> None:
     evaluation = report.Evaluation(rows, answers, names, params.evaluate, params.seed)
     scores = {"scores": report.headline(evaluation), "gain": report.synthetic_gain(evaluation)}
     print(json.dumps(scores, indent=1, ensure_ascii=False))
+
+
+def checked_rows(file: Path, names: list[str]) -> pd.DataFrame:
+    """Rows of the file whose label is one of `names`, in the columns that `report.Evaluation` reads."""
+    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+    rows = rows[rows["label"].isin(names)].reindex(columns=["text", "label", "stratum", "flag"], fill_value="")
+    return rows.assign(gold_set=file.stem).reset_index(drop=True)
 
 
 if __name__ == "__main__":

@@ -19,17 +19,17 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
+from benchmarks.score_checked import checked_rows
 from stages.common.config import Params, Prompt, load
-from stages.common.schema import MODELS, FloatArray
+from stages.common.schema import MODELS
 from stages.common.vocabulary import read_seeds
 from stages.ingestion.cleaning import clean
 from stages.labelling.calibration import CONTENT_FREE, batch_prior, calibrate, contextual_prior
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
-from stages.modelling import metrics
+from stages.modelling import report
 from stages.modelling.plots import reliability
-from stages.modelling.report import label_indices
 
 # What is divided out, at which strength (`label.calibration`, `label.calibration_strength`).
 CALIBRATIONS = (("none", 0.0), ("contextual", 0.5), ("contextual", 1.0), ("batch", 0.5), ("batch", 1.0))
@@ -47,32 +47,34 @@ def main() -> None:
     diagrams = []
     for file in arguments.files:
         rows = checked_rows(file, params.labels.names)
-        actual = label_indices(rows["label"], params.labels.names)
+        if (rows["stratum"] == "random").any():
+            rows = rows[rows["stratum"] == "random"].reset_index(drop=True)
         print(f"\n{file.name}, {len(rows)} rows\n")
         print("| prompt | calibration | weighted F1 | macro F1 | ECE |\n|---|---|---|---|---|", flush=True)
         for name in arguments.prompts:
             teacher = make_teacher(name, model, params)
             raw = teacher.distributions(teacher.choices([clean(text) for text in rows["text"]], f"{file.stem} {name}"))
             content_free = teacher.distributions(teacher.choices(list(CONTENT_FREE), "content-free"))
-            priors = {"none": np.ones(len(teacher.labels)), "contextual": contextual_prior(content_free)}
-            priors["batch"] = batch_prior(raw)
-            for calibration, strength in CALIBRATIONS:
-                probabilities = calibrate(raw, priors[calibration], strength)
-                title = calibration if calibration == "none" else f"{calibration}, {strength}"
-                print(f"| {name} | {title} | {scores(probabilities, actual, params)} |", flush=True)
-                right = probabilities.argmax(axis=1) == actual
-                diagram = reliability(probabilities.max(axis=1), right)
-                diagrams.append(diagram.assign(file=file.name, prompt=name, calibration=title))
+            priors = {
+                "none": np.ones(len(teacher.labels)),
+                "contextual": contextual_prior(content_free),
+                "batch": batch_prior(raw),
+            }
+            answers = {
+                calibration if calibration == "none" else f"{calibration}, {strength}": report.Answers.of(
+                    calibrate(raw, priors[calibration], strength)
+                )
+                for calibration, strength in CALIBRATIONS
+            }
+            evaluation = report.Evaluation(rows, answers, params.labels.names, params.evaluate, params.seed)
+            for calibration, subsets in report.headline(evaluation)[file.stem].items():
+                print(f"| {name} | {calibration} | {cells(subsets['all'])} |", flush=True)
+                given = answers[calibration]
+                right = given.predicted == evaluation.actual
+                diagram = reliability(given.probabilities.max(axis=1), right)
+                diagrams.append(diagram.assign(file=file.name, prompt=name, calibration=calibration))
     if arguments.reliability:
         pd.concat(diagrams).to_csv(arguments.reliability, index=False)
-
-
-def checked_rows(file: Path, names: list[str]) -> pd.DataFrame:
-    """Rows of the file whose label is one of `names`; the random ones, where the file tells."""
-    rows = pd.read_csv(file, dtype=str)
-    if "stratum" in rows:
-        rows = rows[rows["stratum"] == "random"]
-    return rows[rows["label"].isin(names)].reset_index(drop=True)
 
 
 def make_teacher(name: str, model: CachedModel, params: Params) -> Teacher:
@@ -83,15 +85,13 @@ def make_teacher(name: str, model: CachedModel, params: Params) -> Teacher:
     return Teacher(model, params.labels.names, prompt, label, read_seeds(params.generate.seeds, params.labels.names))
 
 
-def scores(probabilities: FloatArray, actual: metrics.IntArray, params: Params) -> str:
+def cells(scores: dict[str, float]) -> str:
     """Weighted F1, macro F1 and expected calibration error, as cells of a Markdown table."""
-    confusion = metrics.confusion_matrix(actual, probabilities.argmax(axis=1), len(params.labels.names))
-    whole, drawn = metrics.score(confusion), metrics.score(metrics.resample(confusion, 2000, params.seed))
-    cells = []
-    for value, values in ((whole.weighted_f1, drawn.weighted_f1), (whole.macro_f1, drawn.macro_f1)):
-        low, high = metrics.interval(values, params.evaluate.coverage)
-        cells.append(f"{float(value):.3f} [{low:.3f}, {high:.3f}]")
-    return " | ".join([*cells, f"{metrics.expected_calibration_error(probabilities, actual):.2f}"])
+    with_interval = [
+        f"{scores[name]:.3f} [{scores[f'{name}_low']:.3f}, {scores[f'{name}_high']:.3f}]"
+        for name in ("weighted_f1", "macro_f1")
+    ]
+    return " | ".join([*with_interval, f"{scores['ece']:.2f}"])
 
 
 if __name__ == "__main__":
