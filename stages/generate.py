@@ -6,6 +6,7 @@ import logging
 import sys
 
 import numpy as np
+import pandas as pd
 
 from stages.analysis.embeddings import embed, read_embeddings, write_embeddings
 from stages.common.config import Params, load
@@ -24,7 +25,8 @@ from stages.common.schema import (
     text_id,
 )
 from stages.common.spreadsheet import escape_formulas
-from stages.common.vocabulary import read_seeds, read_vocabulary
+from stages.common.templates import load_template
+from stages.common.vocabulary import read_vocabulary
 from stages.curation.written import fit_on_vocabulary
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
@@ -33,7 +35,6 @@ from stages.synthesis.filters import Known, count_reasons
 from stages.synthesis.generation import Writer
 from stages.synthesis.measures import as_table, measure_step
 from stages.synthesis.steps import Written, step_requests, step_wanted
-from stages.synthesis.templates import load_generation_template
 from stages.synthesis.words import words
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def main() -> None:
         raise ConfigError(f"step {name!r} does not exist; give one of {', '.join(SYNTHETIC_STEPS)}")
     params = load()
     step = getattr(params.generate, name)
+    template = load_template(step.template)
     vocabulary = read_vocabulary(params.generate.seeds, params.generate.attributes, params.labels.names)
     labelled = read_table(CURATE / "labels.parquet")
     in_train = labelled["split"] == "train"
@@ -63,12 +65,12 @@ def main() -> None:
         synthetic=[] if earlier is None else earlier.rows["text"].to_list(),
         embeddings=vectors,
         words={word for text in [*originals, *given] for word in words(text)},
-        shown=load_generation_template(step.template).shown_texts(),
+        shown=template.shown_texts(),
     )
 
     wanted = step_wanted(read_table(ANALYSE / "plan.csv"))
-    requests = step_requests(name, params, wanted, vocabulary, train, real, earlier)
-    generation = writer(params).write(name, step, wanted, requests, known)
+    requests = step_requests(name, params, template, wanted, vocabulary, train, real, earlier)
+    generation = writer(params, vocabulary.seeds).write(name, step, wanted, requests, known)
     candidates = generation.candidates
     fresh = (candidates["reason"] == "").to_numpy()
     accepted = candidates[fresh].drop(columns="reason")
@@ -104,12 +106,14 @@ def earlier_steps(name: str) -> Written | None:
     return Written(rows, read_embeddings(folder, rows["id"].to_list()))
 
 
-def writer(params: Params) -> Writer:
-    """The generator and those who read it; one engine serves generator and teacher where they are the same model."""
+def writer(params: Params, seeds: pd.DataFrame) -> Writer:
+    """The generator and those who read it, `seeds` at hand for the teacher's prompt.
+
+    One engine serves generator and teacher where they are the same model.
+    """
     generator = open_backend(params.generate.backend, MODELS / "generator", params.vllm)
     reader = open_backend(params.label.backend, MODELS / "teacher", params.vllm)
     reader = generator if reader.identity == generator.identity else reader
-    seeds = read_seeds(params.generate.seeds, params.labels.names)
     return Writer(
         generator=CachedModel(generator),
         teacher=Teacher(CachedModel(reader), params.labels.names, params.prompt, params.label, seeds),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 # What a template is shown of one example: `text` and `label`.
@@ -14,22 +15,27 @@ Example = dict[str, str]
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """The written seeds (columns text, label), and how many of them a prompt shows."""
+    """Written seeds, and where they lie by the TF-IDF of their character n-grams."""
 
-    seeds: pd.DataFrame
-    count: int
+    examples: list[Example]
+    vectorizer: TfidfVectorizer
+    vectors: csr_matrix
 
-    def nearest(self, reviews: Sequence[str]) -> list[list[Example]]:
-        """For each review the seeds most like it, the likest last, right before the question.
+    @classmethod
+    def of(cls, seeds: pd.DataFrame) -> Demonstrations:
+        """Index the seeds (columns text, label)."""
+        vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+        pairs = zip(seeds["text"], seeds["label"], strict=True)
+        examples: list[Example] = [{"text": text, "label": label} for text, label in pairs]
+        return cls(examples, vectorizer, vectorizer.fit_transform(seeds["text"]))
 
-        Likeness is the TF-IDF cosine of character n-grams. Nearest examples: KATE (Liu et al. 2022, arXiv 2101.06804).
+    def nearest(self, reviews: Sequence[str], count: int) -> list[list[Example]]:
+        """For each review the `count` seeds most like it, the likest last, right before the question.
+
+        Likeness is the cosine. Nearest examples: KATE (Liu et al. 2022, arXiv 2101.06804).
         """
         if not reviews:
             return []
-        vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-        seeds = vectorizer.fit_transform(self.seeds["text"])
-        likeness = (vectorizer.transform(reviews) @ seeds.T).toarray()
-        chosen = likeness.argsort(axis=1, kind="stable")[:, -self.count :]
-        pairs = zip(self.seeds["text"], self.seeds["label"], strict=True)
-        examples: list[Example] = [{"text": text, "label": label} for text, label in pairs]
-        return [[examples[index] for index in row] for row in chosen]
+        likeness = (self.vectorizer.transform(reviews) @ self.vectors.T).toarray()
+        chosen = likeness.argsort(axis=1, kind="stable")[:, -count:]
+        return [[self.examples[index] for index in row] for row in chosen]

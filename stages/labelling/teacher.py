@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 
 import numpy as np
@@ -12,10 +13,10 @@ import pandas as pd
 from stages.common.config import Label, Prompt, require
 from stages.common.errors import BackendError
 from stages.common.schema import FloatArray
+from stages.common.templates import PromptTemplate, load_template
 from stages.labelling.answers import Answer, parse_answer
 from stages.labelling.calibration import CONTENT_FREE, batch_prior, calibrate, contextual_prior
 from stages.labelling.demonstrations import Demonstrations, Example
-from stages.labelling.prompting import load_template, render_prompt
 from stages.labelling.voting import average, margin, rotated
 from stages.llm.backend import Choice, Sampling
 from stages.llm.cache import CachedModel
@@ -121,13 +122,23 @@ class Teacher:
         )
         return labelled, prior
 
+    @cached_property
+    def _template(self) -> PromptTemplate:
+        template, path = load_template(self.prompt.template), self.prompt.template
+        require("review" in template.variables, f"{path} never uses {{{{ review }}}}; the teacher would see no review")
+        return template
+
+    @cached_property
+    def _demonstrations(self) -> Demonstrations:
+        return Demonstrations.of(self.seeds)
+
     def _render(self, reviews: list[str], order: list[str]) -> list[str]:
-        template, backend = load_template(self.prompt.template), self.model.backend
+        backend = self.model.backend
         shown: Iterable[list[Example]] = repeat([], len(reviews))
         if self.prompt.demonstrations:
-            shown = Demonstrations(self.seeds, self.prompt.demonstrations).nearest(reviews)
+            shown = self._demonstrations.nearest(reviews, self.prompt.demonstrations)
         prompts = [
-            render_prompt(template, order, backend.neutralise(review), examples)
+            self._template.render(labels=order, review=backend.neutralise(review), examples=examples)
             for review, examples in zip(reviews, shown, strict=True)
         ]
         if not self.prompt.chat:

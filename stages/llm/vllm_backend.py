@@ -189,6 +189,8 @@ class VllmBackend:
             # With several cards there is a process for each, and a forked one could not use CUDA.
             "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
             "VLLM_LOGGING_LEVEL": "WARNING",
+            # Standard output belongs to what a command prints.
+            "VLLM_LOGGING_STREAM": "ext://sys.stderr",
             "VLLM_NO_USAGE_STATS": "1",
         }.items():
             os.environ.setdefault(name, value)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from stages.common.schema import FloatArray
+from stages.common.templates import PromptTemplate
 from stages.common.vocabulary import Vocabulary
-from stages.synthesis.templates import GenerationTemplate
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ SHARED = 8
 
 
 def base_requests(
-    template: GenerationTemplate,
+    template: PromptTemplate,
     vocabulary: Vocabulary,
     real: pd.DataFrame,
     label: str,
@@ -76,7 +76,7 @@ NOTES = (2, 3)
 
 
 def retelling_requests(
-    template: GenerationTemplate,
+    template: PromptTemplate,
     vocabulary: Vocabulary,
     sources: pd.DataFrame,
     label: str,
@@ -101,7 +101,7 @@ def retelling_requests(
                 yield Request(label, next(numbers), prompt, [row["id"], *shown["id"]], attributes)
 
 
-def draw_manner(template: GenerationTemplate, vocabulary: Vocabulary, generator: np.random.Generator) -> dict[str, str]:
+def draw_manner(template: PromptTemplate, vocabulary: Vocabulary, generator: np.random.Generator) -> dict[str, str]:
     """One option of each part of the vocabulary's manner that `template` names."""
     parts = {name: options for name, options in vocabulary.manner.items() if name in template.variables}
     return {name: str(generator.choice(options)) for name, options in parts.items()}

@@ -11,6 +11,7 @@ import pandas as pd
 from stages.analysis.embeddings import Embeddings
 from stages.common.config import Params
 from stages.common.schema import SYNTHETIC_STEPS
+from stages.common.templates import PromptTemplate
 from stages.common.vocabulary import Vocabulary
 from stages.synthesis.requests import (
     Request,
@@ -18,7 +19,6 @@ from stages.synthesis.requests import (
     choose_exemplars,
     retelling_requests,
 )
-from stages.synthesis.templates import load_generation_template
 
 
 def step_wanted(plan: pd.DataFrame) -> dict[str, int]:
@@ -52,6 +52,7 @@ class Written:
 def step_requests(
     name: str,
     params: Params,
+    template: PromptTemplate,
     wanted: Mapping[str, int],
     vocabulary: Vocabulary,
     train: pd.DataFrame,
@@ -66,7 +67,6 @@ def step_requests(
         earlier: what the steps before wrote, of which the last one's rows are told again; None for the first step.
     """  # fmt: skip
     step = getattr(params.generate, name)
-    template = load_generation_template(step.template)
     generators = {
         label: np.random.default_rng([params.seed, SYNTHETIC_STEPS.index(name), number])
         for number, label in enumerate(params.labels.names)

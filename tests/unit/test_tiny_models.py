@@ -12,8 +12,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from stages.analysis.embeddings import embed
 from stages.common.config import Model, Params
+from stages.common.templates import load_template
 from stages.composition.compose import compose
-from stages.labelling.prompting import load_template, render_prompt
 from stages.llm.vllm_backend import VllmBackend, branching_nodes
 from stages.modelling.student import build_student, head_parameters
 from stages.weights.resolve import resolve
@@ -40,7 +40,7 @@ def tiny(tmp_path: Path) -> Params:
 
 @pytest.fixture
 def prompt(tiny: Params) -> str:
-    return render_prompt(load_template(str(ROOT / tiny.prompt.template)), tiny.labels.names, REVIEWS[0])
+    return load_template(str(ROOT / tiny.prompt.template)).render(labels=tiny.labels.names, review=REVIEWS[0])
 
 
 def test_the_experiment_is_the_gpu_profile_but_for_weights_and_device(tiny: Params, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from stages.common.errors import BackendError, ConfigError
-from stages.labelling.prompting import load_template, render_prompt
+from stages.common.templates import load_template
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Choice, Completion
 from stages.llm.cache import CachedModel
@@ -143,28 +143,21 @@ def test_a_backend_whose_probabilities_do_not_sum_to_one_is_refused(teacher):
         replace(teacher, model=CachedModel(Broken(Path(), None))).label_reviews(FRAME)
 
 
-def test_templates(tmp_path):
-    with pytest.raises(ConfigError, match="does not exist"):
-        load_template(str(tmp_path / "no.jinja"))
+def test_a_prompt_without_the_review_is_refused(teacher, tmp_path):
     (tmp_path / "a.jinja").write_text("{{ labels }}")
+    blind = replace(teacher, prompt=replace(teacher.prompt, template=str(tmp_path / "a.jinja")))
     with pytest.raises(ConfigError, match="never uses"):
-        load_template(str(tmp_path / "a.jinja"))
-    (tmp_path / "a.jinja").write_text("{{ review")
-    with pytest.raises(ConfigError, match="line 1"):
-        load_template(str(tmp_path / "a.jinja"))
-    (tmp_path / "a.jinja").write_text("{{ review }} {{ lables }}")
-    with pytest.raises(ConfigError, match="lables"):
-        render_prompt(load_template(str(tmp_path / "a.jinja")), [], "да")
+        blind.label_reviews(FRAME)
 
 
 def test_strict_is_the_original_prompt_to_the_letter(labels):
-    rendered = render_prompt(load_template(str(ROOT / "conf/prompt/strict.jinja")), labels, "ОТЗЫВ")
+    rendered = load_template(str(ROOT / "conf/prompt/strict.jinja")).render(labels=labels, review="ОТЗЫВ")
     assert sha256(rendered.encode()).hexdigest() == "17f35931d21f6ab55b18f4db8dc3b26d46566c28673e8cc430e594a1008b52f5"
 
 
 def test_a_review_is_data_not_template(params, labels):
     template = load_template(str(ROOT / params.prompt.template))
-    assert "{{ labels }} {% if %}" in render_prompt(template, labels, "{{ labels }} {% if %}")
+    assert "{{ labels }} {% if %}" in template.render(labels=labels, review="{{ labels }} {% if %}")
 
 
 def test_each_review_is_shown_the_seeds_most_like_it(teacher, tmp_path):
@@ -191,5 +184,5 @@ def test_each_review_is_shown_the_seeds_most_like_it(teacher, tmp_path):
 def test_the_prompt_with_nearest_seeds_asks_like_the_others(teacher):
     template = load_template("conf/prompt/fewshot_knn.jinja")
     examples = [{"text": "платье село", "label": "одежда"}]
-    asked = render_prompt(template, teacher.labels, "обувь жмёт", examples)
+    asked = template.render(labels=teacher.labels, review="обувь жмёт", examples=examples)
     assert asked.endswith("Отзыв: платье село\nКАТЕГОРИЯ: одежда\n\nОтзыв: обувь жмёт")

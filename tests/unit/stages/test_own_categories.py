@@ -11,11 +11,11 @@ import pytest
 import stages.ingest
 import stages.label
 from stages.common.config import Params, load
+from stages.common.templates import load_template
 from stages.common.vocabulary import read_vocabulary
 from stages.composition.compose import compose
 from stages.synthesis.assembly import build, real_rows, written_rows
 from stages.synthesis.requests import base_requests
-from stages.synthesis.templates import load_generation_template
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/your_own_categories.md").read_text(encoding="utf-8")
@@ -59,13 +59,13 @@ def test_the_generator_is_asked_in_the_same_language(composed: Params) -> None:
     generate = composed.generate
     vocabulary = read_vocabulary(generate.seeds, generate.attributes, composed.labels.names)
     real = pd.DataFrame({"id": ["1"], "text": ["Good dice"], "label": ["games"]})
-    template = load_generation_template(generate.base.template)
+    template = load_template(generate.base.template)
     request = next(base_requests(template, vocabulary, real, "games", 2, np.random.default_rng(0)))
     assert request.prompt.isascii()
     assert "Review: Good dice" in request.prompt
     assert generate.filters.min_cyrillic_share == 0
     assert generate.filters.dictionary is None
     for step in (generate.paraphrase, generate.style):
-        asked = load_generation_template(step.template).render(label="games", source="Good dice", exemplars=["Nice"])
+        asked = load_template(step.template).render(label="games", source="Good dice", exemplars=["Nice"])
         assert asked.isascii()
         assert "Good dice" in asked

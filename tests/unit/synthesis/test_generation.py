@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.errors import ConfigError, DataError
+from stages.common.errors import DataError
+from stages.common.templates import load_template
 from stages.common.vocabulary import Vocabulary, read_vocabulary
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Completion
@@ -26,7 +27,6 @@ from stages.synthesis.requests import (
     choose_exemplars,
     retelling_requests,
 )
-from stages.synthesis.templates import load_generation_template
 from tests.conftest import ROOT
 
 NOTED = json.dumps({"product": "чашка", "notes": "треснула; жаль"}, ensure_ascii=False)
@@ -125,7 +125,7 @@ def test_an_interrupted_step_asks_nothing_twice(writer, params):
 
 def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
     vocabulary = read_vocabulary(ROOT / params.generate.seeds, ROOT / params.generate.attributes, labels)
-    template = load_generation_template(str(ROOT / params.generate.base.template))
+    template = load_template(str(ROOT / params.generate.base.template))
     real = pd.DataFrame({"id": ["r1"], "text": ["туфли жмут"], "label": ["обувь"]})
     endless = base_requests(template, vocabulary, real, "обувь", 4, np.random.default_rng(0))
     products = vocabulary.products["обувь"]
@@ -144,20 +144,12 @@ def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
 def test_a_prompt_gets_the_manner_that_it_names(params, labels, tmp_path):
     vocabulary = read_vocabulary(ROOT / params.generate.seeds, ROOT / params.generate.attributes, labels)
     (tmp_path / "toned.jinja").write_text("{{ product }}: {{ notes }} ({{ tone }})")
-    template = load_generation_template(str(tmp_path / "toned.jinja"))
+    template = load_template(str(tmp_path / "toned.jinja"))
     real = pd.DataFrame({"id": [], "text": [], "label": []})
     request = next(base_requests(template, vocabulary, real, "посуда", 2, np.random.default_rng(0)))
     assert set(request.attributes) == {"product", "notes", "tone"}
     assert request.attributes["tone"] in vocabulary.manner["tone"]
     assert request.prompt == "{product}: {notes} ({tone})".format(**request.attributes)
-
-
-def test_the_examples_of_a_prompt_are_known(tmp_path):
-    (tmp_path / "two.jinja").write_text("Двое говорят.\n\nОдин: {{ source }}\nДругой: крышка болтается\n")
-    template = load_generation_template(str(tmp_path / "two.jinja"))
-    assert template.shown_texts() == ["Двое говорят.", "крышка болтается"]
-    with pytest.raises(ConfigError, match=r"two\.jinja: 'source' is undefined"):
-        template.render()
 
 
 def test_a_product_and_its_notes_make_a_phrase(params, tmp_path):
@@ -182,7 +174,7 @@ def test_a_vocabulary_that_lacks_something_is_refused(params, tmp_path, products
 
 
 def test_retelling_shows_source_and_exemplars(params):
-    template = load_generation_template(str(ROOT / params.generate.style.template))
+    template = load_template(str(ROOT / params.generate.style.template))
     sources = pd.DataFrame({"id": ["a"], "text": ["чашка треснула"], "label": ["посуда"], "attributes": [NOTED]})
     shown = pd.DataFrame({"id": ["r9"], "text": ["ну такое"]})
     request = next(
@@ -200,7 +192,7 @@ def test_retelling_shows_source_and_exemplars(params):
 
 
 def test_retellings_of_a_group_share_their_exemplars(params):
-    template = load_generation_template(str(ROOT / params.generate.style.template))
+    template = load_template(str(ROOT / params.generate.style.template))
     texts = [f"чашка номер {number}" for number in range(SHARED + 3)]
     sources = pd.DataFrame({"id": texts, "text": texts, "label": "посуда", "attributes": NOTED})
     endless = retelling_requests(

@@ -1,4 +1,4 @@
-"""The Jinja prompts of generation."""
+"""The Jinja prompts of labelling and generation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import jinja2.meta
 
 from stages.common.errors import ConfigError
 
-_JINJA = jinja2.Environment(undefined=jinja2.StrictUndefined)
+_JINJA = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
 
 
 @dataclass(frozen=True)
-class GenerationTemplate:
+class PromptTemplate:
     """A compiled prompt, the names that it uses, and the lines that every prompt made of it holds."""
 
     compiled: jinja2.Template
@@ -27,18 +27,20 @@ class GenerationTemplate:
         try:
             return self.compiled.render(**values)
         except jinja2.UndefinedError as error:
-            raise ConfigError(f"generation template {self.compiled.filename}: {error.message}") from error
+            raise ConfigError(
+                f"{self.compiled.filename}: {error.message}; a prompt may use {', '.join(values)}"
+            ) from error
 
     def shown_texts(self) -> list[str]:
         """The fixed lines, without what stands before the first colon: among them the prompt's own examples."""
         return [line.partition(": ")[2] or line for line in self.fixed_lines]
 
 
-def load_generation_template(path: str) -> GenerationTemplate:
-    """Compile a generation prompt; a missing or malformed file is a `ConfigError`."""
+def load_template(path: str) -> PromptTemplate:
+    """Compile a prompt; a missing or malformed file is a `ConfigError`."""
     file = Path(path)
     if not file.is_file():
-        raise ConfigError(f"generation template {path} does not exist; those that come along are in conf/generate/")
+        raise ConfigError(f"{path} does not exist; the prompts that come along are in conf/prompt/ and conf/generate/")
     source = file.read_text("utf-8").rstrip("\n")
     try:
         compiled = _JINJA.from_string(source)
@@ -47,4 +49,4 @@ def load_generation_template(path: str) -> GenerationTemplate:
     compiled.filename = path
     variables = frozenset(jinja2.meta.find_undeclared_variables(_JINJA.parse(source)))
     fixed = [line for line in source.splitlines() if line.strip() and "{{" not in line and "{%" not in line]
-    return GenerationTemplate(compiled, variables, fixed)
+    return PromptTemplate(compiled, variables, fixed)
