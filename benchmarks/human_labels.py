@@ -14,20 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from datasets import Dataset
 
+from benchmarks.heads import Encoder, Rows
 from stages.common.config import load
-from stages.common.schema import DATASET, FINAL, INGEST, MODELS, STUDENTS, FloatArray
+from stages.common.schema import DATASET, FINAL, INGEST, STUDENTS
 from stages.modelling import metrics
-from stages.modelling.features import head_inputs, last_linear
 from stages.modelling.gold import labelled_gold
-from stages.modelling.losses import StudentLoss
+from stages.modelling.metrics import IntArray
 from stages.modelling.predict import predict_probabilities
-from stages.modelling.probe import fit_regression
 from stages.modelling.report import label_indices
 from stages.modelling.rows import load_splits, variant_rows
-from stages.modelling.student import build_student
 
 SIZES, DRAWS, RESAMPLES, COVERAGE = (50, 100, 200), 3, 2000, 0.95
 
@@ -40,35 +36,15 @@ def main() -> None:
     names = params.labels.names
     checked = pd.read_csv(parser.parse_args().checked)
     gold = labelled_gold(INGEST / "gold.parquet", names)
-    rows = variant_rows(load_splits(DATASET, names)["train"], FINAL)
-    model, tokenizer = build_student(MODELS / "student", names, params.train)
-
-    def features(texts: list[str]) -> FloatArray:
-        encoded = tokenizer(texts, truncation=True, max_length=params.train.max_tokens)
-        return head_inputs(model, tokenizer, Dataset.from_dict(dict(encoded)))
-
-    of_train, of_checked, of_gold = (features(list(part["text"][:])) for part in (rows, checked, gold))
+    dataset = variant_rows(load_splits(DATASET, names)["train"], FINAL)
+    encoder = Encoder.of(params)
+    of_train, of_checked, of_gold = (encoder.features(list(part["text"][:])) for part in (dataset, checked, gold))
+    rows = Rows(of_train, np.array(dataset["label"][:]), np.array(dataset["soft_labels"][:]))
     truth, actual = label_indices(checked["label"], names), label_indices(gold["label"], names)
-    labels, soft = np.array(rows["label"][:]), np.array(rows["soft_labels"][:])
+    people = Rows(of_checked, truth, np.eye(len(names))[truth])
 
-    def score(chosen: np.ndarray) -> str:
-        joined = np.concatenate([labels, truth[chosen]])
-        loss = StudentLoss(
-            params.train.loss,
-            params.train.soft_label_weight,
-            np.bincount(joined, minlength=len(names)).tolist(),
-            names,
-        )
-        regression = fit_regression(
-            np.concatenate([of_train, of_checked[chosen]]),
-            torch.tensor(joined),
-            torch.tensor(np.concatenate([soft, np.eye(len(names))[truth[chosen]]])),
-            torch.ones(len(joined)),
-            loss=loss,
-            regularisation=params.train.linear_probe or 1.0,
-            bias=last_linear(model).bias is not None,
-        )
-        predicted = (of_gold @ regression.weights.T + regression.biases).argmax(axis=1)
+    def score(chosen: IntArray) -> str:
+        predicted = encoder.fitted(rows.joined(people.take(chosen)), params.train, of_gold).argmax(axis=1)
         confusion = metrics.confusion_matrix(actual, predicted, len(names))
         drawn = metrics.score(metrics.resample(confusion, RESAMPLES, params.seed)).macro_f1
         low, high = metrics.interval(drawn, COVERAGE)
@@ -79,9 +55,8 @@ def main() -> None:
     print(f"| 0 | | {score(np.array([], dtype=int))} |")
     for size in SIZES:
         for draw in range(DRAWS):
-            print(
-                f"| {size} | at random, {draw} | {score(np.random.default_rng(draw).permutation(len(truth))[:size])} |"
-            )
+            chosen = np.random.default_rng(draw).permutation(len(truth))[:size]
+            print(f"| {size} | at random, {draw} | {score(chosen)} |")
         print(f"| {size} | least sure | {score(np.argsort(sure.max(axis=1))[:size])} |", flush=True)
 
 

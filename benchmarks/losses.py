@@ -1,0 +1,125 @@
+"""Every loss and class weight, every mix of hard and soft labels, on bootstrap samples of the train rows.
+
+    python -m benchmarks.losses --checked data/raw/sample/checked.csv
+
+For a run with `train.epochs=0`, after `make repro`. Such a student has no seed that would change it, so its spread is
+over samples of the rows it learns from, drawn with replacement: mean and standard deviation of macro F1 over five
+samples, beside the value for all rows. The baselines that learn from reviews are drawn and scored in the same way. On
+the gold reviews of the run and, with `--checked`, on a further file (columns text and label, of a file with a column
+stratum only the random rows).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.heads import Encoder, Rows
+from benchmarks.score_checked import checked_rows
+from stages.analysis.embeddings import embed
+from stages.common.config import Params, Train, load
+from stages.common.io import read_table
+from stages.common.schema import DATASET, FINAL, INGEST, LABEL, MODELS, FloatArray
+from stages.modelling import baselines, metrics
+from stages.modelling.gold import labelled_gold
+from stages.modelling.metrics import IntArray
+from stages.modelling.report import label_indices
+from stages.modelling.rows import load_splits, variant_rows
+
+SAMPLES = 5
+Predict = Callable[[IntArray], FloatArray]
+
+
+def main() -> None:
+    """Fit and score everything on the whole and on each sample; print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checked", type=Path, action="append", default=[])
+    params = load()
+    names = params.labels.names
+    sets = {"gold": labelled_gold(INGEST / "gold.parquet", names)}
+    for file in parser.parse_args().checked:
+        rows = checked_rows(file, names)
+        sets[file.stem] = rows[rows["stratum"].isin(["", "random"])]
+    texts = [text for part in sets.values() for text in part["text"]]
+    actual = {name: label_indices(part["label"], names) for name, part in sets.items()}
+    print(f"| learns | {' | '.join(f'{name}, all rows | resampled' for name in actual)} |")
+    print("|---|" + "---|---|" * len(sets), flush=True)
+    for name, (predict, count) in [*students(params, texts).items(), *simpler(params, texts).items()]:
+        whole = scores(predict(np.arange(count)), actual)
+        drawn = [scores(predict(resampled(seed, count)), actual) for seed in range(SAMPLES)]
+        cells = []
+        for part in actual:
+            values = [drawing[part] for drawing in drawn]
+            cells.append(f"{whole[part]:.3f} | {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def resampled(seed: int, count: int) -> IntArray:
+    """Row numbers of a bootstrap sample."""
+    return np.random.default_rng(seed).integers(count, size=count)
+
+
+def scores(distributions: FloatArray, actual: dict[str, IntArray]) -> dict[str, float]:
+    """Macro F1 of each set, whose rows follow each other in `distributions`."""
+    parts = np.split(distributions, np.cumsum([len(truth) for truth in actual.values()])[:-1])
+    labels = distributions.shape[1]
+    return {
+        name: float(metrics.score(metrics.confusion_matrix(truth, part.argmax(axis=1), labels)).macro_f1)
+        for (name, truth), part in zip(actual.items(), parts, strict=True)
+    }
+
+
+def students(params: Params, texts: list[str]) -> dict[str, tuple[Predict, int]]:
+    """The final student by each setting: what it says of `texts` after it learnt from rows, and how many there are."""
+    encoder = Encoder.of(params)
+    dataset = variant_rows(load_splits(DATASET, params.labels.names)["train"], FINAL)
+    features = encoder.features(list(dataset["text"][:]))
+    rows = Rows(features, np.array(dataset["label"][:]), np.array(dataset["soft_labels"][:]))
+    of_texts = encoder.features(texts)
+
+    def predict(train: Train) -> tuple[Predict, int]:
+        return lambda chosen: encoder.fitted(rows.take(chosen), train, of_texts), len(dataset)
+
+    return {name: predict(train) for name, train in settings(params.train).items()}
+
+
+def settings(train: Train) -> dict[str, Train]:
+    """What is compared, each differing from `train` in one thing."""
+    loss = train.loss
+    compared = {f"as configured ({loss.name}, {loss.scheme})": train}
+    for scheme in ("none", "inverse_frequency", "effective_number", "tempered"):
+        compared[f"weighted_ce, {scheme}"] = replace(train, loss=replace(loss, name="weighted_ce", scheme=scheme))
+    compared["focal"] = replace(train, loss=replace(loss, name="focal", scheme="none"))
+    compared["logit_adjusted"] = replace(train, loss=replace(loss, name="logit_adjusted", scheme="none"))
+    compared["label smoothing 0.1"] = replace(train, loss=replace(loss, label_smoothing=0.1))
+    compared["hard labels alone"] = replace(train, soft_label_weight=0.0)
+    compared["soft labels alone"] = replace(train, soft_label_weight=1.0)
+    return compared
+
+
+def simpler(params: Params, texts: list[str]) -> dict[str, tuple[Predict, int]]:
+    """The baselines that learn from the teacher's labels."""
+    names = params.labels.names
+    train = read_table(LABEL / "labels.parquet").query("split == 'train'").reset_index(drop=True)
+    labels, count = label_indices(train["label"], names), len(names)
+    written: pd.Series[str] = train["text"]
+    vectors, of_texts = (embed(part, MODELS / "embedder", params.embed) for part in (written.to_list(), texts))
+    return {
+        "TF-IDF and logistic regression": (
+            lambda chosen: baselines.tfidf_regression(written[chosen].to_list(), labels[chosen], texts, count),
+            len(train),
+        ),
+        "embeddings and logistic regression": (
+            lambda chosen: baselines.embedding_regression(vectors[chosen], labels[chosen], of_texts, count),
+            len(train),
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main()
