@@ -6,7 +6,7 @@ For the teacher of `params.yaml`, whose weights `dvc repro models` has fetched. 
 of one with a column stratum only the random rows are taken. `--prompts` names options of `conf/prompt/`, each with
 settings of `label` after a colon if wanted (`product:orders=3`). Answers are stored as those of a run are, so that an
 interrupted table goes on where it was. Prints a table for each file: weighted and macro F1 with bootstrap intervals,
-and the expected calibration error, before and after calibration; `--reliability` names a CSV file for the diagrams.
+and the expected calibration error, before and after calibration; `--reliability` names a picture of the diagrams.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from benchmarks.score_checked import checked_rows
@@ -33,6 +34,7 @@ from stages.modelling.plots import reliability
 
 # What is divided out, at which strength (`label.calibration`, `label.calibration_strength`).
 CALIBRATIONS = (("none", 0.0), ("contextual", 0.5), ("contextual", 1.0), ("batch", 0.5), ("batch", 1.0))
+FEWEST = 8
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--prompts", nargs="+", default=["strict", "definitions", "fewshot", "fewshot_knn", "product"])
-    parser.add_argument("--reliability", type=Path, help="write reliability diagrams (CSV) here")
+    parser.add_argument("--reliability", type=Path, help="draw reliability diagrams here (PNG, PDF, SVG)")
     arguments = parser.parse_args()
     params = load()
     model = CachedModel(open_backend(params.label.backend, MODELS / "teacher", params.vllm))
@@ -74,7 +76,30 @@ def main() -> None:
                 diagram = reliability(given.probabilities.max(axis=1), right)
                 diagrams.append(diagram.assign(file=file.name, prompt=name, calibration=calibration))
     if arguments.reliability:
-        pd.concat(diagrams).to_csv(arguments.reliability, index=False)
+        draw(pd.concat(diagrams), arguments.reliability)
+
+
+def draw(diagrams: pd.DataFrame, picture: Path) -> None:
+    """A panel for each file (row) and prompt (column), a line for each calibration, a dot's area by its rows.
+
+    Bins of fewer than `FEWEST` rows are left out: what they show is chance.
+    """
+    diagrams = diagrams[diagrams["rows"] >= FEWEST]
+    files, prompts = diagrams["file"].unique(), diagrams["prompt"].unique()
+    size = (2.6 * len(prompts), 2.8 * len(files))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(files), len(prompts), sharex=True, sharey=True, squeeze=False)
+    for (file, prompt), part in diagrams.groupby(["file", "prompt"], sort=False):
+        panel = panels[list(files).index(file), list(prompts).index(prompt)]
+        panel.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
+        for calibration, line in part.groupby("calibration", sort=False):
+            (drawn,) = panel.plot(line["confidence"], line["accuracy"], linewidth=1, label=calibration)
+            panel.scatter(line["confidence"], line["accuracy"], s=line["rows"], color=drawn.get_color(), alpha=0.6)
+        panel.set(title=f"{prompt}, {file}", xlabel="confidence", ylabel="share right")
+        panel.title.set_fontsize(8)
+        panel.label_outer()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(CALIBRATIONS))
+    figure.savefig(picture, dpi=90)
 
 
 def make_teacher(name: str, model: CachedModel, params: Params) -> Teacher:
