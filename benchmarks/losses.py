@@ -32,6 +32,12 @@ from stages.modelling.report import label_indices
 from stages.modelling.rows import load_splits, variant_rows
 
 SAMPLES = 5
+# Name and class weights (`train.loss.name`, `train.loss.scheme`).
+LOSSES = (
+    *(("weighted_ce", scheme) for scheme in ("none", "inverse_frequency", "effective_number", "tempered")),
+    ("focal", "none"),
+    ("logit_adjusted", "none"),
+)
 Predict = Callable[[IntArray], FloatArray]
 
 
@@ -92,10 +98,9 @@ def settings(train: Train) -> dict[str, Train]:
     """What is compared, each differing from `train` in one thing."""
     loss = train.loss
     compared = {f"as configured ({loss.name}, {loss.scheme})": train}
-    for scheme in ("none", "inverse_frequency", "effective_number", "tempered"):
-        compared[f"weighted_ce, {scheme}"] = replace(train, loss=replace(loss, name="weighted_ce", scheme=scheme))
-    compared["focal"] = replace(train, loss=replace(loss, name="focal", scheme="none"))
-    compared["logit_adjusted"] = replace(train, loss=replace(loss, name="logit_adjusted", scheme="none"))
+    for name, scheme in LOSSES:
+        if (name, scheme) != (loss.name, loss.scheme):
+            compared[f"{name}, {scheme}"] = replace(train, loss=replace(loss, name=name, scheme=scheme))
     compared["label smoothing 0.1"] = replace(train, loss=replace(loss, label_smoothing=0.1))
     compared["hard labels alone"] = replace(train, soft_label_weight=0.0)
     compared["soft labels alone"] = replace(train, soft_label_weight=1.0)
