@@ -40,9 +40,12 @@ class Teacher:
         `label.sample_margin`), over `label.samples` further lines of reasoning too.
 
         Raises:
-            ConfigError: `label.samples` with a prompt that has the model write no line of reasoning.
+            ConfigError: `label.samples` with a prompt that has the model write no line of reasoning, or `label.orders`
+                with one that lists the categories in an order of its own.
         """
         settings = self.label
+        listed = settings.orders == 1 or "labels" in self._template.variables
+        require(listed, f"label.orders turns the list {{{{ labels }}}}, which {self.prompt.template} does not use")
         orders = [rotated(self.labels, turn, settings.orders) for turn in range(settings.orders)]
         turns = [self._choose(reviews, description, order) for order in orders]
         choices = [average(given) if len(given) > 1 else given[0] for given in zip(*turns, strict=True)]

@@ -97,6 +97,12 @@ def test_a_taste_for_the_first_category_goes_with_the_order(wavering):
     assert choices[0].mass == 0.5
 
 
+def test_orders_need_a_prompt_that_lists_the_categories(teacher):
+    # The default prompt describes them in an order of its own.
+    with pytest.raises(ConfigError, match=r"label\.orders turns the list .*product\.jinja does not use"):
+        replace(teacher, label=replace(teacher.label, orders=2)).choices(["да"])
+
+
 def test_close_choices_are_thought_over_again(wavering):
     label = replace(wavering.label, samples=2, sample_margin=0.3, sample_temperature=0.7)
     with pytest.raises(ConfigError, match=r"label\.samples needs a prompt with a reasoning_prefix"):
