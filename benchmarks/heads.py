@@ -58,6 +58,11 @@ class Encoder:
         encoded = self.tokenizer(texts, truncation=True, max_length=self.params.train.max_tokens)
         return head_inputs(self.model, self.tokenizer, Dataset.from_dict(dict(encoded)))
 
+    def rows(self, dataset: Dataset) -> Rows:
+        """The rows of a split of the run's dataset."""
+        features = self.features(list(dataset["text"][:]))
+        return Rows(features, np.array(dataset["label"][:]), np.array(dataset["soft_labels"][:]))
+
     def fitted(self, rows: Rows, train: Train, features: FloatArray) -> FloatArray:
         """Distributions (texts, labels) for `features` of other texts, by a head fitted to `rows` as `train` says.
 

@@ -38,8 +38,8 @@ def main() -> None:
     gold = labelled_gold(INGEST / "gold.parquet", names)
     dataset = variant_rows(load_splits(DATASET, names)["train"], FINAL)
     encoder = Encoder.of(params)
-    of_train, of_checked, of_gold = (encoder.features(list(part["text"][:])) for part in (dataset, checked, gold))
-    rows = Rows(of_train, np.array(dataset["label"][:]), np.array(dataset["soft_labels"][:]))
+    rows = encoder.rows(dataset)
+    of_checked, of_gold = (encoder.features(part["text"].to_list()) for part in (checked, gold))
     truth, actual = label_indices(checked["label"], names), label_indices(gold["label"], names)
     people = Rows(of_checked, truth, np.eye(len(names))[truth])
 

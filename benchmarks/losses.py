@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.heads import Encoder, Rows
-from benchmarks.score_checked import checked_rows
+from benchmarks.heads import Encoder
+from benchmarks.score_checked import checked_rows, random_rows
 from stages.analysis.embeddings import embed
 from stages.common.config import Params, Train, load
 from stages.common.io import read_table
@@ -49,8 +49,7 @@ def main() -> None:
     names = params.labels.names
     sets = {"gold": labelled_gold(INGEST / "gold.parquet", names)}
     for file in parser.parse_args().checked:
-        rows = checked_rows(file, names)
-        sets[file.stem] = rows[rows["stratum"].isin(["", "random"])]
+        sets[file.stem] = random_rows(checked_rows(file, names))
     texts = [text for part in sets.values() for text in part["text"]]
     actual = {name: label_indices(part["label"], names) for name, part in sets.items()}
     print(f"| learns | {' | '.join(f'{name}, all rows | resampled' for name in actual)} |")
@@ -84,8 +83,7 @@ def students(params: Params, texts: list[str]) -> dict[str, tuple[Predict, int]]
     """The final student by each setting: what it says of `texts` after it learnt from rows, and how many there are."""
     encoder = Encoder.of(params)
     dataset = variant_rows(load_splits(DATASET, params.labels.names)["train"], FINAL)
-    features = encoder.features(list(dataset["text"][:]))
-    rows = Rows(features, np.array(dataset["label"][:]), np.array(dataset["soft_labels"][:]))
+    rows = encoder.rows(dataset)
     of_texts = encoder.features(texts)
 
     def predict(train: Train) -> tuple[Predict, int]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
 
+from benchmarks.teacher_prompts import read_prompt
 from stages.analysis.embeddings import read_embeddings
-from stages.common.config import Prompt, load
+from stages.common.config import load
 from stages.common.io import read_table
 from stages.common.schema import CURATE, EMBED, INGEST, MODELS, FloatArray
 from stages.common.vocabulary import read_seeds
@@ -62,7 +62,7 @@ def main() -> None:
         print(f"| {who} | {right(answers)} {blank}|", flush=True)
 
     model = CachedModel(open_backend(params.label.backend, MODELS / "teacher", params.vllm))
-    prompt = Prompt(**OmegaConf.to_container(OmegaConf.load("conf/prompt/fewshot_knn.yaml")))  # type: ignore[misc]
+    prompt = read_prompt("fewshot_knn")
     for shown, pool in {
         "seeds and clean rows": pd.concat([seeds, cleanest], ignore_index=True),
         "seeds": seeds,

@@ -47,5 +47,11 @@ def checked_rows(file: Path, names: list[str]) -> pd.DataFrame:
     return rows.assign(gold_set=file.stem).reset_index(drop=True)
 
 
+def random_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The random rows of a file that has strata, all rows of one that has none."""
+    drawn = rows["stratum"] == "random"
+    return rows[drawn].reset_index(drop=True) if drawn.any() else rows
+
+
 if __name__ == "__main__":
     main()

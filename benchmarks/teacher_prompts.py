@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
-from benchmarks.score_checked import checked_rows
+from benchmarks.score_checked import checked_rows, random_rows
 from stages.common.config import Params, Prompt, load
 from stages.common.schema import MODELS
 from stages.common.vocabulary import read_seeds
@@ -48,9 +48,7 @@ def main() -> None:
     model = CachedModel(open_backend(params.label.backend, MODELS / "teacher", params.vllm))
     diagrams = []
     for file in arguments.files:
-        rows = checked_rows(file, params.labels.names)
-        if (rows["stratum"] == "random").any():
-            rows = rows[rows["stratum"] == "random"].reset_index(drop=True)
+        rows = random_rows(checked_rows(file, params.labels.names))
         print(f"\n{file.name}, {len(rows)} rows\n")
         print("| prompt | calibration | weighted F1 | macro F1 | ECE |\n|---|---|---|---|---|", flush=True)
         for name in arguments.prompts:
@@ -105,9 +103,15 @@ def draw(diagrams: pd.DataFrame, picture: Path) -> None:
 def make_teacher(name: str, model: CachedModel, params: Params) -> Teacher:
     """The teacher with the prompt `conf/prompt/<name>.yaml`, and settings of `label` after a colon."""
     option, _, settings = name.partition(":")
-    prompt = Prompt(**OmegaConf.to_container(OmegaConf.load(f"conf/prompt/{option}.yaml")))  # type: ignore[misc]
     label = dataclasses.replace(params.label, **OmegaConf.to_container(OmegaConf.from_dotlist(settings.split())))
-    return Teacher(model, params.labels.names, prompt, label, read_seeds(params.generate.seeds, params.labels.names))
+    return Teacher(
+        model, params.labels.names, read_prompt(option), label, read_seeds(params.generate.seeds, params.labels.names)
+    )
+
+
+def read_prompt(option: str) -> Prompt:
+    """The prompt `conf/prompt/<option>.yaml`."""
+    return Prompt(**OmegaConf.to_container(OmegaConf.load(f"conf/prompt/{option}.yaml")))  # type: ignore[misc]
 
 
 def cells(scores: dict[str, float]) -> str:
