@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -11,19 +12,23 @@ from stages.common.config import Params, load
 from stages.common.errors import run_stage
 from stages.common.io import write_json, write_table
 from stages.common.reading import read_reviews_file
-from stages.common.schema import GOLD, INGEST, METRICS, letters
-from stages.ingestion.intake import take_in, take_in_gold
+from stages.common.schema import GOLD, INGEST, METRICS
+from stages.ingestion.intake import apart, letters_of, take_in, take_in_gold
 
 logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Read `data.path` and the gold sets; write `data/ingest/` and `metrics/ingest.json`."""
+    """Read `data.path` and the checked files; write `data/ingest/` and `metrics/ingest.json`."""
     params = load()
-    gold = read_gold(params)
+    gold = read_checked(params, params.data.gold.sets)
+    calibration = read_checked(params, {"calibration": params.data.gold.calibration})
+    calibration, scored = apart(calibration, gold)
+    if scored:
+        logger.warning("calibration rows that are in a gold set too, and so are scored alone: %d", scored)
     raw = read_reviews_file(Path(params.data.path), params.data.text_column, params.data.max_file_mib)
     texts = raw[params.data.text_column].iloc[: params.data.limit]
-    intake = take_in(texts, params.data, reserved=frozenset(gold["text"].map(letters)))
+    intake = take_in(texts, params.data, reserved=letters_of(gold, calibration))
     counts = {
         "rows_in": len(texts),
         "rows_out": len(intake.reviews),
@@ -32,9 +37,11 @@ def main() -> None:
         "quarantine_reasons": intake.quarantined["reason"].value_counts().to_dict(),
         "splits": intake.reviews["split"].value_counts().to_dict(),
         "gold": gold["gold_set"].value_counts().to_dict(),
+        "calibration": len(calibration),
     }
     write_table(INGEST / "reviews.parquet", intake.reviews)
     write_table(INGEST / "gold.parquet", gold)
+    write_table(INGEST / "calibration.parquet", calibration)
     write_table(INGEST / "quarantine.csv", intake.quarantined)
     write_json(METRICS / "ingest.json", counts)
     logger.info(
@@ -42,12 +49,12 @@ def main() -> None:
     )
 
 
-def read_gold(params: Params) -> pd.DataFrame:
-    """Read every gold set that `data.gold` names into one table (schema GOLD); empty if it names none."""
+def read_checked(params: Params, sets: Mapping[str, str | None]) -> pd.DataFrame:
+    """Read the files of `sets` in `data.gold.folder` into one table (schema GOLD); empty if there are none."""
     folder = Path(params.data.gold.folder)
     tables = [
         take_in_gold(read_reviews_file(folder / file, "text"), name, "text", params.labels.names, str(folder / file))
-        for name, file in params.data.gold.sets.items()
+        for name, file in sets.items()
         if file is not None
     ]
     empty = pd.DataFrame({name: pd.Series(dtype=int if name == "row" else str) for name in GOLD.columns})

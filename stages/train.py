@@ -12,10 +12,11 @@ from transformers import set_seed
 from stages.common.config import load
 from stages.common.errors import run_stage
 from stages.common.io import write_json
-from stages.common.schema import DATASET, METRICS, MODELS, PROVENANCES, STUDENTS
+from stages.common.schema import DATASET, INGEST, METRICS, MODELS, PROVENANCES, STUDENTS
 from stages.modelling.checkpoints import run_folder
 from stages.modelling.curves import LiveCurves
-from stages.modelling.rows import load_splits, variant_rows
+from stages.modelling.gold import labelled_gold
+from stages.modelling.rows import checked_rows, load_splits, variant_rows
 from stages.modelling.student import build_student, save_student
 from stages.modelling.trainer import fine_tune
 
@@ -31,6 +32,8 @@ def main() -> None:
     params = load()
     splits = load_splits(DATASET, params.labels.names)
     train_rows, validation_rows = variant_rows(splits["train"], variant), splits["validation"]
+    checked = labelled_gold(INGEST / "calibration.parquet", params.labels.names)
+    calibration_rows = validation_rows if checked.empty else checked_rows(checked, validation_rows)
     logger.info("%s: %d train rows, %d validation rows", variant, len(train_rows), len(validation_rows))
 
     settings = {"train": dataclasses.asdict(params.train), "seed": params.seed, "variant": variant}
@@ -40,7 +43,15 @@ def main() -> None:
     checkpoints = run_folder(settings, weights, train_rows, validation_rows)
     curves = LiveCurves(METRICS / "train" / variant)
     result = fine_tune(
-        model, tokenizer, train_rows, validation_rows, params.train, params.seed, checkpoints, callbacks=[curves]
+        model,
+        tokenizer,
+        train_rows,
+        validation_rows,
+        calibration_rows,
+        params.train,
+        params.seed,
+        checkpoints,
+        callbacks=[curves],
     )
 
     student = STUDENTS / variant
@@ -53,6 +64,7 @@ def main() -> None:
             "best_epoch": result.best_epoch,
             "validation_macro_f1": round(result.macro_f1, 4),
             "temperature": round(result.temperature, 3),
+            "calibrated_on": "validation" if checked.empty else "checked",
             "seconds": round(result.seconds, 1),
             "resumed_from_epoch": result.resumed_from_epoch,
         },

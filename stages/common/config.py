@@ -56,10 +56,14 @@ class Labels:
 
 @section
 class Gold:
-    """Human-checked files inside `folder`: gold set -> file name; null leaves out a set named elsewhere."""
+    """Human-checked files inside `folder`: gold set -> file name; null leaves out a set named elsewhere.
+
+    Rows of `calibration` are not scored: they tell how sure the student may be (`train.temperature_scaling`).
+    """
 
     folder: str
     sets: dict[str, str | None] = field(default_factory=dict)
+    calibration: str | None = None
 
 
 @section

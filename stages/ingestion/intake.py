@@ -27,7 +27,7 @@ def take_in(texts: pd.Series, data: Data, reserved: frozenset[str] = frozenset()
     Args:
         texts: raw texts in file order.
         data: limits and split shares.
-        reserved: letters of gold texts; such a row is set aside, so that no gold text can enter training.
+        reserved: letters of checked texts; such a row is set aside, so that none of them can enter training.
 
     Raises:
         DataError: too few usable rows for a train and a validation split.
@@ -80,6 +80,17 @@ def take_in_gold(frame: pd.DataFrame, gold_set: str, text_column: str, labels: l
     return GOLD.validate(rows.drop_duplicates(["gold_set", "id"]).reset_index(drop=True))
 
 
+def letters_of(*tables: pd.DataFrame) -> frozenset[str]:
+    """The letters of all texts of `tables`."""
+    return frozenset(letters(text) for table in tables for text in table["text"])
+
+
+def apart(rows: pd.DataFrame, gold: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """`rows` without those whose text is in `gold`, compared by letters and digits alone, and how many those are."""
+    shared = rows["text"].map(letters).isin(letters_of(gold))
+    return rows[~shared].reset_index(drop=True), int(shared.sum())
+
+
 def _reason(text: str, data: Data, reserved: frozenset[str]) -> str:
     if not text:
         return "empty"
@@ -89,7 +100,7 @@ def _reason(text: str, data: Data, reserved: frozenset[str]) -> str:
         return f"shorter than {data.min_chars} characters"
     if len(text) > data.max_chars:
         return f"longer than {data.max_chars} characters"
-    return "also in the gold file" if letters(text) in reserved else ""
+    return "also in a checked file" if letters(text) in reserved else ""
 
 
 def _split(identity: str, data: Data) -> str:

@@ -9,6 +9,8 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from stages.common.ngrams import character_tfidf
+
 # What a template is shown of one example: `text` and `label`.
 Example = dict[str, str]
 
@@ -24,7 +26,7 @@ class Demonstrations:
     @classmethod
     def of(cls, seeds: pd.DataFrame) -> Demonstrations:
         """Index the seeds (columns text, label)."""
-        vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+        vectorizer = character_tfidf()
         pairs = zip(seeds["text"], seeds["label"], strict=True)
         examples: list[Example] = [{"text": text, "label": label} for text, label in pairs]
         return cls(examples, vectorizer, vectorizer.fit_transform(seeds["text"]))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from stages.common.ngrams import character_tfidf
 from stages.common.schema import FloatArray
 from stages.modelling.metrics import IntArray
 
@@ -28,8 +28,7 @@ def tfidf_regression(
     train_texts: Sequence[str], train_labels: IntArray, texts: Sequence[str], labels: int
 ) -> FloatArray:
     """Logistic regression on TF-IDF of runs of 2 to 5 characters within words."""
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    model = make_pipeline(vectorizer, LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000))
+    model = make_pipeline(character_tfidf(), LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000))
     return _fitted(model, train_texts, train_labels, texts, labels)
 
 

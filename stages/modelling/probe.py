@@ -62,6 +62,14 @@ def probe_head(
     return losses
 
 
+def probe_logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Dataset) -> FloatArray:
+    """What the last linear layer makes of its inputs for encoded rows; shape (rows, labels)."""
+    head = last_linear(model)
+    with torch.inference_mode():
+        logits: FloatArray = head(torch.from_numpy(head_inputs(model, tokenizer, rows)).to(head.weight)).cpu().numpy()
+    return logits
+
+
 @dataclass(frozen=True)
 class Regression:
     """Weights (labels, features) and biases (labels,) for plain features, and the objective after each step."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from stages.common.errors import DataError
 from stages.common.schema import PROVENANCES, SPLITS
@@ -34,6 +35,26 @@ def load_splits(folder: Path, label_names: Sequence[str]) -> DatasetDict:
     if found != list(label_names):
         raise DataError(f"{folder} has the labels {found}, not those of labels.names; run `dvc repro dataset`")
     return splits
+
+
+def checked_rows(checked: pd.DataFrame, like: Dataset) -> Dataset:
+    """Human-checked rows (schema GOLD) with the columns that `encode` reads, and the label names of `like`.
+
+    A person's label has all of the probability.
+    """
+    from datasets import Dataset, Features
+
+    label = like.features["label"]
+    numbers = label.str2int(checked["label"].to_list())
+    return Dataset.from_dict(
+        {
+            "text": checked["text"].to_list(),
+            "label": numbers,
+            "soft_labels": np.eye(label.num_classes)[numbers].tolist(),
+            "weight": [1.0] * len(checked),
+        },
+        features=Features({name: like.features[name] for name in ("text", "label", "soft_labels", "weight")}),
+    )
 
 
 def variant_rows(train: Dataset, variant: str) -> Dataset:

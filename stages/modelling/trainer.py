@@ -23,15 +23,15 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
-from transformers.trainer_utils import PredictionOutput
 
 from stages.common.config import Train, require
 from stages.common.errors import DataError
+from stages.common.schema import FloatArray
 from stages.modelling.checkpoints import last_complete
 from stages.modelling.features import last_linear
 from stages.modelling.losses import StudentLoss
 from stages.modelling.metrics import confusion_matrix, score
-from stages.modelling.probe import probe_head
+from stages.modelling.probe import probe_head, probe_logits
 from stages.modelling.rows import encode, label_counts
 from stages.modelling.student import head_parameters
 from stages.modelling.temperature import fit_temperature, scale_head
@@ -115,6 +115,7 @@ def fine_tune(
     tokenizer: PreTrainedTokenizerBase,
     train_rows: Dataset,
     validation_rows: Dataset,
+    calibration_rows: Dataset,
     settings: Train,
     seed: int,
     checkpoints: Path,
@@ -122,7 +123,8 @@ def fine_tune(
 ) -> FineTuning:
     """Train `model` in place; it ends with the weights of the epoch with the best validation macro F1.
 
-    It starts from a linear probe if `settings.linear_probe` says so; with no epochs it ends there.
+    It starts from a linear probe if `settings.linear_probe` says so; with no epochs it ends there. The temperature is
+    fitted to `calibration_rows`.
 
     Goes on from the last complete checkpoint in `checkpoints` if there is one, to the same result as an
     uninterrupted run on the same machine. The caller deletes `checkpoints` once the student is stored.
@@ -137,6 +139,7 @@ def fine_tune(
     label_names = train_rows.features["label"].names
     encoded = encode(train_rows, tokenizer, settings.max_tokens, settings.confidence_weighting)
     validation = encode(validation_rows, tokenizer, settings.max_tokens, settings.confidence_weighting)
+    calibration = encode(calibration_rows, tokenizer, settings.max_tokens, settings.confidence_weighting)
     loss = StudentLoss(settings.loss, settings.soft_label_weight, label_counts(train_rows), label_names)
     trainer = StudentTrainer(
         loss=loss,
@@ -158,21 +161,25 @@ def fine_tune(
         if not settings.epochs:
             for trainer.state.global_step, value in enumerate(losses):
                 trainer.log({"loss": value})
-            answers = trainer.predict(validation, metric_key_prefix="eval")
-            scores = answers.metrics or {}
-            trainer.log(scores)
-            temperature = _scaled(trainer, answers) if settings.temperature_scaling else 1.0
+            scores = trainer.evaluate()
+            # The encoder is as it was, and so are its features for whichever student comes next.
+            logits = probe_logits(model, tokenizer, calibration)
             return FineTuning(
-                0, scores["eval_macro_f1"], temperature, seconds=time.perf_counter() - start, resumed_from_epoch=0
+                best_epoch=0,
+                macro_f1=scores["eval_macro_f1"],
+                temperature=_scaled(model, logits, calibration) if settings.temperature_scaling else 1.0,
+                seconds=time.perf_counter() - start,
+                resumed_from_epoch=0,
             )
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     best = max(history, key=lambda entry: entry["eval_macro_f1"])
     resumed = next((entry for entry in history if checkpoint and checkpoint.name.endswith(f"-{entry['step']}")), None)
+    logits = np.asarray(trainer.predict(calibration).predictions)
     return FineTuning(
         best_epoch=round(best["epoch"]),
         macro_f1=best["eval_macro_f1"],
-        temperature=_scaled(trainer, trainer.predict(validation)) if settings.temperature_scaling else 1.0,
+        temperature=_scaled(model, logits, calibration) if settings.temperature_scaling else 1.0,
         seconds=time.perf_counter() - start,
         resumed_from_epoch=round(resumed["epoch"]) if resumed else 0,
     )
@@ -228,11 +235,10 @@ def require_precision(precision: str) -> None:
         require(native, "train.precision=bf16 would be emulated on this graphics card; use train.precision=fp16")
 
 
-def _scaled(trainer: StudentTrainer, answers: PredictionOutput) -> float:
-    """Scale the student's logits by the temperature that suits its answers to the validation rows; return it."""
-    temperature = fit_temperature(np.asarray(answers.predictions), np.asarray(answers.label_ids))
-    assert isinstance(trainer.model, PreTrainedModel)
-    scale_head(last_linear(trainer.model), temperature)
+def _scaled(model: PreTrainedModel, logits: FloatArray, rows: Dataset) -> float:
+    """Scale what `model` gives by the temperature that suits its `logits` for the encoded `rows`; return it."""
+    temperature = fit_temperature(logits, np.asarray(rows["labels"][:]))
+    scale_head(last_linear(model), temperature)
     return temperature
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stages.common.config import Data, Gold
 from stages.common.errors import DataError
 from stages.common.schema import letters
-from stages.ingestion.intake import take_in, take_in_gold
+from stages.ingestion.intake import apart, take_in, take_in_gold
 
 DATA = Data(
     name="t", path="t.csv", text_column="text", gold=Gold(folder=".", sets={}), min_chars=2, max_chars=100,
@@ -23,7 +23,7 @@ def test_counts_add_up_and_reasons_are_given():
     assert len(intake.reviews) + len(intake.quarantined) + intake.duplicates == len(MANY) + len(bad)
     assert intake.duplicates == 1
     assert intake.quarantined["reason"].to_list() == [
-        "empty", "empty", "no letters", "no letters", "longer than 100 characters", "also in the gold file"
+        "empty", "empty", "no letters", "no letters", "longer than 100 characters", "also in a checked file"
     ]  # fmt: skip
     assert intake.quarantined["row"].min() == 200
 
@@ -50,6 +50,12 @@ def test_huge_cell_is_set_aside_and_cut():
     intake = take_in(pd.Series([*MANY, "я" * 10_000_000]), replace(DATA, max_chars=2000))
     assert intake.quarantined["reason"].to_list() == ["longer than 2000 characters"]
     assert len(intake.quarantined["raw"].iloc[0]) == 200
+
+
+def test_what_is_scored_is_not_calibrated_with():
+    rows = pd.DataFrame({"text": ["Туфли!", "кеды", "сапоги"]})
+    left, scored = apart(rows, pd.DataFrame({"text": ["туфли", "Сапоги..."]}))
+    assert (left["text"].to_list(), scored) == (["кеды"], 2)
 
 
 def test_gold_keeps_labelled_rows_and_refuses_unknown_labels():

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, DataCollatorWithPadding, set_seed
 from stages.common.config import Train
 from stages.modelling.features import head_inputs, last_linear
 from stages.modelling.losses import StudentLoss
-from stages.modelling.probe import probe_head
+from stages.modelling.probe import probe_head, probe_logits
 from stages.modelling.rows import encode, label_counts
 from stages.modelling.student import build_student
 
@@ -47,6 +47,7 @@ def test_logits_are_those_of_the_regression(
             regression.predict_proba(scaled), abs=1e-3
         )
     assert list(logits.argmax(axis=1)) == list(regression.predict(scaled))
+    assert probe_logits(model, tokenizer, encoded) == pytest.approx(logits, abs=1e-5)
     assert model.training is False
 
 

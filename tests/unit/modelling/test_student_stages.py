@@ -20,6 +20,8 @@ from stages.common.config import Benchmark, Evaluate, Labels, Train
 from stages.common.errors import DataError, ModelError
 from stages.common.io import read_json, write_table
 from stages.common.schema import PROVENANCES
+from stages.modelling.predict import predict_probabilities
+from stages.modelling.temperature import SMALLEST
 
 
 @pytest.fixture
@@ -76,6 +78,7 @@ def test_train_evaluate_and_benchmark_with_gold(
     train(monkeypatch, *PROVENANCES)
     trained = read_json(tmp_path / "metrics/train_style.json")
     assert trained["rows"] == 38
+    assert trained["calibrated_on"] == "validation"
     assert trained["seconds"] > 0
     assert not list((tmp_path / "cache/checkpoints").iterdir())
 
@@ -142,6 +145,25 @@ def test_evaluate_without_gold_speaks_of_agreement(
     assert set(predictions["teacher"]) == set(workspace.labels.names)
     errors = pd.read_csv(tmp_path / "data/evaluate/errors.csv", keep_default_na=False)
     assert len(errors) == (predictions["predicted"] != predictions["teacher"]).sum()
+
+
+def test_checked_rows_say_how_sure_the_student_is_and_change_nothing_else(
+    workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [text for some in reviews.values() for text in some]
+    train(monkeypatch, "style")
+    before = predict_probabilities(tmp_path / "data/students/style", texts, 8)
+    # People who agree with every answer.
+    labels = [workspace.labels.names[index] for index in before.argmax(axis=1)]
+    checked = pd.DataFrame({"gold_set": "calibration", "row": 0, "text": texts, "label": labels})
+    write_table(tmp_path / "data/ingest/calibration.parquet", checked)
+    train(monkeypatch, "style")
+    after = predict_probabilities(tmp_path / "data/students/style", texts, 8)
+    trained = read_json(tmp_path / "metrics/train_style.json")
+    assert trained["calibrated_on"] == "checked"
+    assert trained["temperature"] == pytest.approx(SMALLEST, rel=0.01)
+    assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
+    assert (after.max(axis=1) > before.max(axis=1)).all()
 
 
 def test_benchmark_beyond_the_limit_is_recorded_and_fails(

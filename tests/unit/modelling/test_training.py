@@ -57,6 +57,7 @@ def run(
         tokenizer,
         splits["train"],
         splits["validation"],
+        splits["validation"],
         settings,
         seed=7,
         checkpoints=place / "checkpoints",

@@ -161,9 +161,27 @@ def test_with_gold_which_never_enters_training(workspace):
     run("data.text_column=review", "data.gold.folder=.", "+data.gold.sets.checked=gold.csv")
     assert read_json(workspace / "metrics/ingest.json")["quarantine_reasons"] == {
         "empty": 1,
-        "also in the gold file": 1,
+        "also in a checked file": 1,
     }
     assert len(pd.read_parquet(workspace / "data/label/gold.parquet")) == 2
+    dataset = load_from_disk(str(workspace / "data/dataset"))
+    assert not any(REVIEWS[1] in rows["text"] for rows in dataset.values())
+
+
+def test_calibration_rows_are_neither_trained_on_nor_scored(workspace, caplog):
+    pd.DataFrame({"text": ["туфли"], "label": ["обувь"]}).to_csv("gold.csv", index=False)
+    checked = {"text": [REVIEWS[1], "Туфли!", "чашка"], "label": ["посуда", "обувь", "посуда"]}
+    pd.DataFrame(checked).to_csv("checked.csv", index=False)
+    run(
+        "data.text_column=review", "data.gold.folder=.", "+data.gold.sets.gold=gold.csv",
+        "data.gold.calibration=checked.csv",
+    )  # fmt: skip
+    counts = read_json(workspace / "metrics/ingest.json")
+    assert (counts["gold"], counts["calibration"]) == ({"gold": 1}, 2)
+    assert counts["quarantine_reasons"] == {"empty": 1, "also in a checked file": 1}
+    assert "in a gold set too, and so are scored alone: 1" in caplog.text
+    assert pd.read_parquet("data/ingest/calibration.parquet")["text"].to_list() == [REVIEWS[1], "чашка"]
+    assert len(pd.read_parquet("data/label/gold.parquet")) == 1
     dataset = load_from_disk(str(workspace / "data/dataset"))
     assert not any(REVIEWS[1] in rows["text"] for rows in dataset.values())
 

@@ -1,0 +1,87 @@
+"""What checked reviews of a shop do for how sure the student is: its calibration error, as it is and scaled anew.
+
+    python -m benchmarks.calibration FILE.csv …
+
+Of each file (see `benchmarks.score_checked`) the random rows, or all where it has no strata. The temperature of the
+run's final student is fitted to 25, 50 or 100 of them, drawn at random 40 times, or to four fifths for the other
+fifth in turn; never are the rows scored that it was fitted to. Beside each error that of chance: what confidences that
+were exactly right would show on as many rows. Prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from benchmarks.score_checked import checked_rows, random_rows
+from stages.common.config import load
+from stages.common.schema import FINAL, STUDENTS, FloatArray
+from stages.modelling.metrics import IntArray, calibration_error_by_chance, expected_calibration_error
+from stages.modelling.predict import predict_probabilities
+from stages.modelling.report import label_indices
+from stages.modelling.temperature import fit_temperature
+
+SIZES, DRAWS, FOLDS = (25, 50, 100), 40, 5
+
+
+def main() -> None:
+    """Ask the student once, then scale its answers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    params = load()
+    names = params.labels.names
+    heads = ["as it is", *(f"by {size} rows" for size in SIZES), "by four fifths"]
+    print(f"| rows | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}")
+    for file in parser.parse_args().files:
+        rows = random_rows(checked_rows(file, names))
+        answers = predict_probabilities(STUDENTS / FINAL, rows["text"].to_list(), params.evaluate.batch_size, names)
+        logits, actual = np.log(np.maximum(answers, 1e-12)), label_indices(rows["label"], names)
+        cells = [_errors([(answers, actual)])]
+        cells += [_errors(by_a_few(logits, actual, size)) if 2 * size <= len(rows) else "" for size in SIZES]
+        cells.append(_errors(cross_fitted(logits, actual)))
+        print(f"| {file.stem}, {len(rows)} | {' | '.join(cells)} |", flush=True)
+
+
+Scored = tuple[FloatArray, IntArray]
+
+
+def by_a_few(logits: FloatArray, actual: IntArray, size: int) -> Iterator[Scored]:
+    """For each draw the rows left over, scaled by the temperature of the `size` rows drawn."""
+    for draw in range(DRAWS):
+        order = np.random.default_rng(draw).permutation(len(actual))
+        drawn, left = order[:size], order[size:]
+        yield scaled(logits[left], fit_temperature(logits[drawn], actual[drawn])), actual[left]
+
+
+def cross_fitted(logits: FloatArray, actual: IntArray) -> Iterator[Scored]:
+    """For each draw of folds all rows, each scaled by the temperature of the other folds."""
+    for draw in range(DRAWS):
+        fold = np.random.default_rng(draw).permutation(len(actual)) % FOLDS
+        probabilities = np.empty_like(logits)
+        for held_out in range(FOLDS):
+            here = fold == held_out
+            probabilities[here] = scaled(logits[here], fit_temperature(logits[~here], actual[~here]))
+        yield probabilities, actual
+
+
+def scaled(logits: FloatArray, temperature: float) -> FloatArray:
+    """Distributions at this temperature."""
+    distributions: FloatArray = softmax(logits / temperature, axis=1)
+    return distributions
+
+
+def _errors(draws: Iterator[Scored] | list[Scored]) -> str:
+    found = [
+        (expected_calibration_error(probabilities, actual), calibration_error_by_chance(probabilities, draw))
+        for draw, (probabilities, actual) in enumerate(draws)
+    ]
+    error, chance = np.mean(found, axis=0)
+    return f"{error:.3f} (chance {chance:.3f})"
+
+
+if __name__ == "__main__":
+    main()
