@@ -4,14 +4,14 @@
 
 Of each file (see `benchmarks.score_checked`) the random rows, or all where it has no strata. The temperature of the
 run's final student is fitted to 25, 50 or 100 of them, drawn at random 40 times, or to four fifths for the other
-fifth in turn; never are the rows scored that it was fitted to. Beside each error that of chance: what confidences that
-were exactly right would show on as many rows. Prints a table.
+fifth in turn; never are the rows scored that it was fitted to. In brackets behind each error that of chance, which
+confidences exactly right would show on as many rows. Prints a table.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,8 @@ from stages.modelling.report import label_indices
 from stages.modelling.temperature import fit_temperature
 
 SIZES, DRAWS, FOLDS = (25, 50, 100), 40, 5
+# Distributions (rows, labels) and what is right (rows,).
+Scored = tuple[FloatArray, IntArray]
 
 
 def main() -> None:
@@ -44,9 +46,6 @@ def main() -> None:
         cells += [_errors(by_a_few(logits, actual, size)) if 2 * size <= len(rows) else "" for size in SIZES]
         cells.append(_errors(cross_fitted(logits, actual)))
         print(f"| {file.stem}, {len(rows)} | {' | '.join(cells)} |", flush=True)
-
-
-Scored = tuple[FloatArray, IntArray]
 
 
 def by_a_few(logits: FloatArray, actual: IntArray, size: int) -> Iterator[Scored]:
@@ -74,13 +73,13 @@ def scaled(logits: FloatArray, temperature: float) -> FloatArray:
     return distributions
 
 
-def _errors(draws: Iterator[Scored] | list[Scored]) -> str:
+def _errors(draws: Iterable[Scored]) -> str:
     found = [
         (expected_calibration_error(probabilities, actual), calibration_error_by_chance(probabilities, draw))
         for draw, (probabilities, actual) in enumerate(draws)
     ]
     error, chance = np.mean(found, axis=0)
-    return f"{error:.3f} (chance {chance:.3f})"
+    return f"{error:.3f} ({chance:.3f})"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ def main() -> None:
         synthetic_rows(read_table(SYNTHETIC / FINAL / "accepted.parquet")),
     ]
     rows = pd.concat(parts, ignore_index=True)
-    check_leaks(rows, read_table(INGEST / "gold.parquet"))
+    checked = [read_table(INGEST / f"{name}.parquet") for name in ("gold", "calibration")]
+    check_leaks(rows, pd.concat(checked))
     shutil.rmtree(DATASET, ignore_errors=True)
     build(rows, names).save_to_disk(DATASET)
     models = {role: params.models[role] for role in ("teacher", "generator")}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from stages.common.config import Params, load
-from stages.common.errors import run_stage
+from stages.common.errors import DataError, run_stage
 from stages.common.io import write_json, write_table
 from stages.common.reading import read_reviews_file
 from stages.common.schema import GOLD, INGEST, METRICS
-from stages.ingestion.intake import apart, letters_of, take_in, take_in_gold
+from stages.ingestion.intake import letters_of, take_in, take_in_gold, without
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +21,8 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Read `data.path` and the checked files; write `data/ingest/` and `metrics/ingest.json`."""
     params = load()
-    gold = read_checked(params, params.data.gold.sets)
-    calibration = read_checked(params, {"calibration": params.data.gold.calibration})
-    calibration, scored = apart(calibration, gold)
-    if scored:
-        logger.warning("calibration rows that are in a gold set too, and so are scored alone: %d", scored)
+    gold = read_checked(params, params.data.gold.sets, "data.gold.sets.")
+    calibration = read_calibration(params, gold)
     raw = read_reviews_file(Path(params.data.path), params.data.text_column, params.data.max_file_mib)
     texts = raw[params.data.text_column].iloc[: params.data.limit]
     intake = take_in(texts, params.data, reserved=letters_of(gold, calibration))
@@ -49,14 +46,33 @@ def main() -> None:
     )
 
 
-def read_checked(params: Params, sets: Mapping[str, str | None]) -> pd.DataFrame:
-    """Read the files of `sets` in `data.gold.folder` into one table (schema GOLD); empty if there are none."""
+def read_calibration(params: Params, gold: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `data.gold.calibration` that no gold set has (schema GOLD); none where it names no file.
+
+    Raises:
+        DataError: no row is left.
+    """
+    file = params.data.gold.calibration
+    rows = read_checked(params, {"calibration": file}, "data.gold.")
+    left = without(rows, gold)
+    if len(left) < len(rows):
+        logger.warning("%s: %d rows are left out, as a gold set has them too", file, len(rows) - len(left))
+    if file is not None and left.empty:
+        raise DataError(f"data.gold.calibration={file}: a gold set has all of its rows; what is scored cannot be used")
+    return left
+
+
+def read_checked(params: Params, sets: Mapping[str, str | None], key: str) -> pd.DataFrame:
+    """Read the files of `sets` in `data.gold.folder` into one table (schema GOLD); empty if there are none.
+
+    `key` and a set's name are the parameter that names its file.
+    """
     folder = Path(params.data.gold.folder)
-    tables = [
-        take_in_gold(read_reviews_file(folder / file, "text"), name, "text", params.labels.names, str(folder / file))
-        for name, file in sets.items()
-        if file is not None
-    ]
+    tables = []
+    for name, file in sets.items():
+        if file is not None:
+            raw = read_reviews_file(folder / file, "text", key=key + name)
+            tables.append(take_in_gold(raw, name, "text", params.labels.names, str(folder / file)))
     empty = pd.DataFrame({name: pd.Series(dtype=int if name == "row" else str) for name in GOLD.columns})
     return pd.concat(tables, ignore_index=True) if tables else empty
 

@@ -64,7 +64,7 @@ def main() -> None:
             "best_epoch": result.best_epoch,
             "validation_macro_f1": round(result.macro_f1, 4),
             "temperature": round(result.temperature, 3),
-            "calibrated_on": "validation" if checked.empty else "checked",
+            "calibration": {"rows": len(calibration_rows), "checked": not checked.empty},
             "seconds": round(result.seconds, 1),
             "resumed_from_epoch": result.resumed_from_epoch,
         },

@@ -354,7 +354,7 @@ class Train:
     architecture's own classifier in transformers does; `layers` cuts the encoder down to its first so many;
     `frozen_embeddings` leaves the word vectors as they are. `linear_probe`: the head starts from a regression on the
     frozen encoder with this C, and with `epochs` = 0 that is all; null: from random weights. `temperature_scaling` fits
-    its confidence to the validation rows.
+    its confidence to the rows of `data.gold.calibration`, or to the validation rows where there are none.
     """
 
     epochs: int

@@ -13,8 +13,10 @@ from stages.common.errors import DataError
 DELIMITERS = (",", ";", "\t", "|")
 
 
-def read_reviews_file(path: Path, text_column: str, max_file_mib: int | None = None) -> pd.DataFrame:
-    """Read `path` with every column as text, empty cells as "".
+def read_reviews_file(
+    path: Path, text_column: str, max_file_mib: int | None = None, key: str = "data.path"
+) -> pd.DataFrame:
+    """Read `path`, which the parameter `key` names, with every column as text, empty cells as "".
 
     CSV: UTF-8 with or without a byte order mark, or UTF-16 with one; delimiter found from the header.
 
@@ -26,7 +28,7 @@ def read_reviews_file(path: Path, text_column: str, max_file_mib: int | None = N
         inside = sorted(child.name for child in path.iterdir() if child.suffix in (".csv", ".parquet"))
         raise DataError(f"{path} is a folder; name a file" + (f" in it, such as {inside[0]}" if inside else ""))
     if not path.is_file():
-        raise DataError(f"{path} does not exist; check data.path")
+        raise DataError(f"{path} does not exist; check {key}")
     size = path.stat().st_size
     if size == 0:
         raise DataError(f"{path} is empty; it needs a header with a column {text_column!r} and a review a row")

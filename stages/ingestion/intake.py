@@ -54,7 +54,7 @@ def take_in_gold(frame: pd.DataFrame, gold_set: str, text_column: str, labels: l
     repeated texts count once.
 
     Raises:
-        DataError: no `label` column, or a label outside `labels` (named with its row).
+        DataError: no `label` column, no label, or one outside `labels` (named with its row).
     """
     if "label" not in frame.columns:
         raise DataError(f"{source} has no column 'label'; it has {', '.join(map(repr, frame.columns))}")
@@ -69,6 +69,8 @@ def take_in_gold(frame: pd.DataFrame, gold_set: str, text_column: str, labels: l
         }
     )
     rows = rows[rows["label"] != ""]
+    if rows.empty:
+        raise DataError(f"{source} has no row with a label; fill the column 'label'")
     unknown = rows[~rows["label"].isin(labels)]
     if len(unknown):
         first = unknown.iloc[0]
@@ -85,10 +87,9 @@ def letters_of(*tables: pd.DataFrame) -> frozenset[str]:
     return frozenset(letters(text) for table in tables for text in table["text"])
 
 
-def apart(rows: pd.DataFrame, gold: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """`rows` without those whose text is in `gold`, compared by letters and digits alone, and how many those are."""
-    shared = rows["text"].map(letters).isin(letters_of(gold))
-    return rows[~shared].reset_index(drop=True), int(shared.sum())
+def without(rows: pd.DataFrame, gold: pd.DataFrame) -> pd.DataFrame:
+    """Those of `rows` whose text is not in `gold`, compared by letters and digits alone."""
+    return rows[~rows["text"].map(letters).isin(letters_of(gold))].reset_index(drop=True)
 
 
 def _reason(text: str, data: Data, reserved: frozenset[str]) -> str:

@@ -79,6 +79,7 @@ class LiveCurves(TrainerCallback):
 
     def _log(self, entry: Mapping[str, float]) -> None:
         self.live.step = int(entry["step"])
-        for key in CURVES.keys() & entry.keys():
-            self.live.log_metric(CURVES[key], entry[key])
+        for key, name in CURVES.items():
+            if key in entry:
+                self.live.log_metric(name, entry[key])
         self.live.make_summary()  # type: ignore[no-untyped-call]

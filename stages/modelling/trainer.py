@@ -154,6 +154,7 @@ def fine_tune(
         callbacks=list(callbacks),
     )
     checkpoint = last_complete(checkpoints)
+    temperature = 1.0
     start = time.perf_counter()
     if settings.linear_probe is not None and not checkpoint:
         # Only now is the model where it will be trained: on a graphics card, if there is one.
@@ -162,12 +163,13 @@ def fine_tune(
             for trainer.state.global_step, value in enumerate(losses):
                 trainer.log({"loss": value})
             scores = trainer.evaluate()
-            # The encoder is as it was, and so are its features for whichever student comes next.
-            logits = probe_logits(model, tokenizer, calibration)
+            if settings.temperature_scaling:
+                # By features, which a frozen encoder has in common with the next student's.
+                temperature = _scaled(model, probe_logits(model, tokenizer, calibration), calibration)
             return FineTuning(
                 best_epoch=0,
                 macro_f1=scores["eval_macro_f1"],
-                temperature=_scaled(model, logits, calibration) if settings.temperature_scaling else 1.0,
+                temperature=temperature,
                 seconds=time.perf_counter() - start,
                 resumed_from_epoch=0,
             )
@@ -175,11 +177,12 @@ def fine_tune(
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     best = max(history, key=lambda entry: entry["eval_macro_f1"])
     resumed = next((entry for entry in history if checkpoint and checkpoint.name.endswith(f"-{entry['step']}")), None)
-    logits = np.asarray(trainer.predict(calibration).predictions)
+    if settings.temperature_scaling:
+        temperature = _scaled(model, np.asarray(trainer.predict(calibration).predictions), calibration)
     return FineTuning(
         best_epoch=round(best["epoch"]),
         macro_f1=best["eval_macro_f1"],
-        temperature=_scaled(model, logits, calibration) if settings.temperature_scaling else 1.0,
+        temperature=temperature,
         seconds=time.perf_counter() - start,
         resumed_from_epoch=round(resumed["epoch"]) if resumed else 0,
     )

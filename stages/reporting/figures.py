@@ -260,15 +260,18 @@ def settings(run: Run) -> dict[str, str]:
     """The parameters that a reader asks about first."""
     params = run.params
     loss, plan = params.train.loss, params.generate.plan
+    checked = run.metrics["ingest"]["calibration"]
+    fitted_to = f"{checked} checked reviews" if checked else "validation rows, which nobody checked"
     shown = {
         "data": f"{params.data.name}, {run.metrics['ingest']['rows_out']:,} reviews",
         "seed": str(params.seed),
         "prompt": params.prompt.name,
-        "calibration": params.label.calibration,
+        "calibration of the teacher": params.label.calibration,
         "loss": f"{loss.name}, weights {'by hand' if loss.class_weights else loss.scheme}",
         "soft-label weight": f"{params.train.soft_label_weight:g}",
         "epochs × batch": f"{params.train.epochs} × {params.train.batch_size}",
         "learning rate": f"{params.train.learning_rate:g}",
+        "confidence fitted to": fitted_to if params.train.temperature_scaling else "nothing",
         "rare below": f"{plan.rare_share:.0%} of the train rows",
     }
     return shown | {"wanted in a rare class": f"{plan.wanted:,} rows"} if steps(run) else shown

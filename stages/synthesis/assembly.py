@@ -58,8 +58,8 @@ def synthetic_rows(accepted: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows.drop(columns=kept), accepted[kept]], axis=1)[list(rows.columns)]
 
 
-def check_leaks(rows: pd.DataFrame, gold: pd.DataFrame) -> None:
-    """Fail if a text stands in two splits or in the gold file, compared by letters and digits alone.
+def check_leaks(rows: pd.DataFrame, checked: pd.DataFrame) -> None:
+    """Fail if a text stands in two splits or among the checked ones, compared by letters and digits alone.
 
     Raises:
         DataError: naming the first offending text.
@@ -70,9 +70,10 @@ def check_leaks(rows: pd.DataFrame, gold: pd.DataFrame) -> None:
     if len(twice):
         text = rows.loc[keys == twice.index[0], "text"].iloc[0]
         raise DataError(f"leak: {len(twice)} texts stand in more than one split, first {text[:80]!r}")
-    shared = rows[keys.isin(set(gold["text"].map(letters)))]
+    shared = rows[keys.isin(set(checked["text"].map(letters)))]
     if len(shared):
-        raise DataError(f"leak: {len(shared)} rows stand in the gold file too, first {shared['text'].iloc[0][:80]!r}")
+        first = shared["text"].iloc[0][:80]
+        raise DataError(f"leak: {len(shared)} rows stand in a checked file too, first {first!r}; take them out of one")
 
 
 def build(rows: pd.DataFrame, labels: list[str]) -> DatasetDict:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stages.common.config import Data, Gold
 from stages.common.errors import DataError
 from stages.common.schema import letters
-from stages.ingestion.intake import apart, take_in, take_in_gold
+from stages.ingestion.intake import take_in, take_in_gold, without
 
 DATA = Data(
     name="t", path="t.csv", text_column="text", gold=Gold(folder=".", sets={}), min_chars=2, max_chars=100,
@@ -54,8 +54,8 @@ def test_huge_cell_is_set_aside_and_cut():
 
 def test_what_is_scored_is_not_calibrated_with():
     rows = pd.DataFrame({"text": ["Туфли!", "кеды", "сапоги"]})
-    left, scored = apart(rows, pd.DataFrame({"text": ["туфли", "Сапоги..."]}))
-    assert (left["text"].to_list(), scored) == (["кеды"], 2)
+    left = without(rows, pd.DataFrame({"text": ["туфли", "Сапоги..."]}))
+    assert left["text"].to_list() == ["кеды"]
 
 
 def test_gold_keeps_labelled_rows_and_refuses_unknown_labels():
@@ -66,5 +66,7 @@ def test_gold_keeps_labelled_rows_and_refuses_unknown_labels():
     assert gold[["text", "label", "flag", "stratum"]].to_numpy().tolist() == [["туфли", "обувь", "clear", ""]]
     with pytest.raises(DataError, match=r"g\.csv, row 0: label 'обувь' is not one of посуда"):
         take_in_gold(frame, "g", "text", ["посуда"], "g.csv")
+    with pytest.raises(DataError, match=r"g\.csv has no row with a label"):
+        take_in_gold(frame.assign(label=" "), "g", "text", ["обувь"], "g.csv")
     with pytest.raises(DataError, match="no column 'label'"):
         take_in_gold(frame[["text"]], "g", "text", ["посуда"], "g.csv")

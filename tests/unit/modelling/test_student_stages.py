@@ -78,7 +78,7 @@ def test_train_evaluate_and_benchmark_with_gold(
     train(monkeypatch, *PROVENANCES)
     trained = read_json(tmp_path / "metrics/train_style.json")
     assert trained["rows"] == 38
-    assert trained["calibrated_on"] == "validation"
+    assert trained["calibration"] == {"rows": 9, "checked": False}
     assert trained["seconds"] > 0
     assert not list((tmp_path / "cache/checkpoints").iterdir())
 
@@ -160,7 +160,7 @@ def test_checked_rows_say_how_sure_the_student_is_and_change_nothing_else(
     train(monkeypatch, "style")
     after = predict_probabilities(tmp_path / "data/students/style", texts, 8)
     trained = read_json(tmp_path / "metrics/train_style.json")
-    assert trained["calibrated_on"] == "checked"
+    assert trained["calibration"] == {"rows": 18, "checked": True}
     assert trained["temperature"] == pytest.approx(SMALLEST, rel=0.01)
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
     assert (after.max(axis=1) > before.max(axis=1)).all()

@@ -38,7 +38,7 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         "style": {"обувь": 1, "посуда": 3},
     }
     metrics = {
-        "ingest": {"rows_out": 14, "duplicates": 1, "quarantined": 2},
+        "ingest": {"rows_out": 14, "duplicates": 1, "quarantined": 2, "calibration": 0},
         "label": {"label_coverage": 1.0, "mean_confidence": 0.8},
         "dataset": {"train": counts},
         "evaluate": {

@@ -149,13 +149,6 @@ def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
     assert not pd.read_csv(workspace / "data/synthetic/style/rejected.csv")["text"].isna().any()
 
 
-def test_a_seed_that_is_held_out_is_a_leak(workspace):
-    seed = pd.read_csv("data/raw/vocabulary/seeds.csv").iloc[-1]
-    pd.DataFrame({"text": [seed["text"].upper()], "label": [seed["label"]]}).to_csv("gold.csv", index=False)
-    with pytest.raises(DataError, match="in the gold file too"):
-        run("data.text_column=review", "data.gold.folder=.", "+data.gold.sets.checked=gold.csv")
-
-
 def test_with_gold_which_never_enters_training(workspace):
     pd.DataFrame({"text": [REVIEWS[1], "туфли"], "label": ["посуда", "обувь"]}).to_csv("gold.csv", index=False)
     run("data.text_column=review", "data.gold.folder=.", "+data.gold.sets.checked=gold.csv")
@@ -179,11 +172,32 @@ def test_calibration_rows_are_neither_trained_on_nor_scored(workspace, caplog):
     counts = read_json(workspace / "metrics/ingest.json")
     assert (counts["gold"], counts["calibration"]) == ({"gold": 1}, 2)
     assert counts["quarantine_reasons"] == {"empty": 1, "also in a checked file": 1}
-    assert "in a gold set too, and so are scored alone: 1" in caplog.text
+    assert "checked.csv: 1 rows are left out, as a gold set has them too" in caplog.text
     assert pd.read_parquet("data/ingest/calibration.parquet")["text"].to_list() == [REVIEWS[1], "чашка"]
     assert len(pd.read_parquet("data/label/gold.parquet")) == 1
     dataset = load_from_disk(str(workspace / "data/dataset"))
     assert not any(REVIEWS[1] in rows["text"] for rows in dataset.values())
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [("gold.csv", "data.gold.calibration=gold.csv: a gold set has all"), ("no.csv", "check data.gold.calibration")],
+)
+def test_a_calibration_file_of_no_use_is_named(file, message, workspace):
+    pd.DataFrame({"text": ["туфли"], "label": ["обувь"]}).to_csv("gold.csv", index=False)
+    with pytest.raises(DataError, match=message):
+        run(
+            "data.text_column=review", "data.gold.folder=.", "+data.gold.sets.gold=gold.csv",
+            f"data.gold.calibration={file}",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["sets.checked", "calibration"])
+def test_a_seed_in_a_checked_file_is_a_leak(place, workspace):
+    seed = pd.read_csv("data/raw/vocabulary/seeds.csv").iloc[-1]
+    pd.DataFrame({"text": [seed["text"].upper()], "label": [seed["label"]]}).to_csv("checked.csv", index=False)
+    with pytest.raises(DataError, match="in a checked file too"):
+        run("data.text_column=review", "data.gold.folder=.", f"++data.gold.{place}=checked.csv")
 
 
 def test_wrong_column_is_named(workspace):

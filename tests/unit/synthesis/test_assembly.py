@@ -70,5 +70,5 @@ def test_a_seed_among_held_out_reviews_is_a_leak(split: str) -> None:
 
 
 def test_a_seed_in_a_gold_file_is_a_leak() -> None:
-    with pytest.raises(DataError, match="gold file"):
+    with pytest.raises(DataError, match="checked file"):
         check_leaks(written_rows(SEEDS, ["обувь"], NAMES), pd.DataFrame({"text": ["кеды... жмут"]}))
