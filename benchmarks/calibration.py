@@ -68,7 +68,7 @@ def cross_fitted(logits: FloatArray, actual: IntArray) -> Iterator[Scored]:
 
 
 def scaled(logits: FloatArray, temperature: float) -> FloatArray:
-    """Distributions at this temperature."""
+    """Distributions at this temperature, which comes on top of the student's own."""
     distributions: FloatArray = softmax(logits / temperature, axis=1)
     return distributions
 
