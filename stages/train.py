@@ -42,6 +42,7 @@ def main() -> None:
     model, tokenizer = build_student(weights, params.labels.names, params.train)
     checkpoints = run_folder(settings, weights, train_rows, validation_rows)
     curves = LiveCurves(METRICS / "train" / variant)
+    calibration = {"rows": len(calibration_rows), "checked": not checked.empty}
     result = fine_tune(
         model,
         tokenizer,
@@ -64,7 +65,7 @@ def main() -> None:
             "best_epoch": result.best_epoch,
             "validation_macro_f1": round(result.macro_f1, 4),
             "temperature": round(result.temperature, 3),
-            "calibration": {"rows": len(calibration_rows), "checked": not checked.empty},
+            "calibration": calibration if params.train.temperature_scaling else None,
             "seconds": round(result.seconds, 1),
             "resumed_from_epoch": result.resumed_from_epoch,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -164,6 +165,11 @@ def test_checked_rows_say_how_sure_the_student_is_and_change_nothing_else(
     assert trained["temperature"] == pytest.approx(SMALLEST, rel=0.01)
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
     assert (after.max(axis=1) > before.max(axis=1)).all()
+
+    workspace.train = dataclasses.replace(workspace.train, temperature_scaling=False)
+    train(monkeypatch, "style")
+    unscaled = read_json(tmp_path / "metrics/train_style.json")
+    assert (unscaled["temperature"], unscaled["calibration"]) == (1, None)
 
 
 def test_benchmark_beyond_the_limit_is_recorded_and_fails(
