@@ -11,7 +11,7 @@ SET ?=
 # Two processes: while one waits for a model to load, the other computes.
 WORKERS := --numprocesses 2 --dist loadfile
 
-.PHONY: help setup setup-gpu doctor pin repro params report benchmark test test-all lint format clean
+.PHONY: help setup setup-gpu doctor pin repro params report benchmark deps test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -51,7 +51,10 @@ report: $(READY)  ## the page of the last run: data/report/report.html
 
 benchmark: $(READY)  ## measure latency and throughput on this machine, now
 	dvc repro --single-item --force benchmark
-	@dvc metrics show metrics/benchmark.json
+	@cat data/latency/latency.json
+
+deps: $(READY)  ## write the code that each stage runs into dvc.yaml, after an import has changed
+	python -m tests.code_deps
 
 test: $(READY)  ## fast tests, then the real chain on a handful of reviews
 	python -m pytest -m "not slow" $(WORKERS)

@@ -18,12 +18,13 @@ import numpy as np
 from scipy.special import softmax
 
 from benchmarks.score_checked import checked_rows, random_rows
-from stages.common.config import load
-from stages.common.schema import FINAL, STUDENTS, FloatArray
-from stages.modelling.metrics import IntArray, calibration_error_by_chance, expected_calibration_error
-from stages.modelling.predict import predict_probabilities
-from stages.modelling.report import label_indices
-from stages.modelling.temperature import fit_temperature
+from stages.common.arrays import FloatArray, IntArray, label_indices
+from stages.common.io import DATA
+from stages.common.provenances import FINAL
+from stages.composition.params import load_all
+from stages.inference.answers import student_probabilities
+from stages.scoring.metrics import calibration_error_by_chance, expected_calibration_error
+from stages.training.temperature import fit_temperature
 
 SIZES, DRAWS, FOLDS = (25, 50, 100), 40, 5
 # Distributions (rows, labels) and what is right (rows,).
@@ -34,13 +35,15 @@ def main() -> None:
     """Ask the student once, then scale its answers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
-    params = load()
+    params = load_all()
     names = params.labels.names
     heads = ["as it is", *(f"by {size} rows" for size in SIZES), "by four fifths"]
     print(f"| rows | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}")
     for file in parser.parse_args().files:
         rows = random_rows(checked_rows(file, names))
-        answers = predict_probabilities(STUDENTS / FINAL, rows["text"].to_list(), params.evaluate.batch_size, names)
+        answers = student_probabilities(
+            DATA / "students" / FINAL, rows["text"].to_list(), params.answer.batch_size, names
+        )
         logits, actual = np.log(np.maximum(answers, 1e-12)), label_indices(rows["label"], names)
         cells = [_errors([(answers, actual)])]
         cells += [_errors(by_a_few(logits, actual, size)) if 2 * size <= len(rows) else "" for size in SIZES]

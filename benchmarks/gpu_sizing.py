@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stages.common.config import Params, Vllm
 from stages.composition.compose import compose
+from stages.composition.params import Params
 from stages.hardware.sizing import (
     GIB,
     NETWORKS,
@@ -20,6 +20,7 @@ from stages.hardware.sizing import (
     student,
     teacher,
 )
+from stages.llm.config import Vllm
 
 SETUPS = {
     "T4": ("T4", ["profile=gpu_16gb"]),

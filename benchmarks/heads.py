@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from datasets import Dataset
 from scipy.special import softmax
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from stages.common.config import Params, Train
-from stages.common.schema import MODELS, FloatArray
-from stages.modelling.features import head_inputs, last_linear
-from stages.modelling.losses import StudentLoss
-from stages.modelling.metrics import IntArray
-from stages.modelling.probe import fit_regression
-from stages.modelling.student import build_student
+from stages.common.arrays import FloatArray, IntArray
+from stages.common.io import DATA
+from stages.composition.params import Params
+from stages.training.config import Train
+from stages.training.encoder import Encoder
+from stages.training.losses import StudentLoss
+from stages.training.probe import fit_head
+from stages.training.rows import Targets
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,21 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """The student's encoder of a run, and the names of its labels."""
+class Heads:
+    """The student's encoder of a run, and heads on it."""
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    encoder: Encoder
     params: Params
 
     @classmethod
-    def of(cls, params: Params) -> Encoder:
-        """The weights that `dvc repro models` has fetched."""
-        return cls(*build_student(MODELS / "student", params.labels.names, params.train), params)
+    def of(cls, params: Params) -> Heads:
+        """On the weights that `dvc repro models` has fetched."""
+        names = params.labels.names
+        return cls(Encoder(DATA / "models/student", names, params.train, params.seed), params)
 
     def features(self, texts: list[str]) -> FloatArray:
-        """What the head is given for each text, shape (texts, d)."""
-        encoded = self.tokenizer(texts, truncation=True, max_length=self.params.train.max_tokens)
-        return head_inputs(self.model, self.tokenizer, Dataset.from_dict(dict(encoded)))
+        """What a head is given for each text, shape (texts, d)."""
+        return self.encoder.features(texts)
 
     def rows(self, dataset: Dataset) -> Rows:
         """The rows of a split of the run's dataset."""
@@ -70,14 +68,8 @@ class Encoder:
         """
         names = self.params.labels.names
         counts = np.bincount(rows.labels, minlength=len(names)).tolist()
-        head = fit_regression(
-            rows.features,
-            torch.tensor(rows.labels),
-            torch.tensor(rows.soft_labels),
-            torch.ones(len(rows.labels)),
-            loss=StudentLoss(train.loss, train.soft_label_weight, counts, names),
-            regularisation=train.linear_probe or 1.0,
-            bias=last_linear(self.model).bias is not None,
-        )
-        distributions: FloatArray = softmax(features @ head.weights.T + head.biases, axis=1)
+        aims = Targets(rows.labels, rows.soft_labels, np.ones(len(rows.labels)))
+        loss = StudentLoss(train.loss, train.soft_label_weight, counts, names)
+        head, _ = fit_head(rows.features, aims, loss, train.linear_probe or 1.0, bias=self.encoder.has_bias())
+        distributions: FloatArray = softmax(head.logits(features), axis=1)
         return distributions

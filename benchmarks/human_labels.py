@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.heads import Encoder, Rows
-from stages.common.config import load
-from stages.common.schema import DATASET, FINAL, INGEST, STUDENTS
-from stages.modelling import metrics
-from stages.modelling.gold import labelled_gold
-from stages.modelling.metrics import IntArray
-from stages.modelling.predict import predict_probabilities
-from stages.modelling.report import label_indices
-from stages.modelling.rows import load_splits, variant_rows
+from benchmarks.heads import Heads, Rows
+from stages.common.arrays import IntArray, label_indices
+from stages.common.gold import labelled_gold
+from stages.common.io import DATA
+from stages.common.provenances import FINAL
+from stages.composition.params import load_all
+from stages.inference.answers import student_probabilities
+from stages.scoring import metrics
+from stages.training.rows import load_rows, variant_rows
 
 SIZES, DRAWS, RESAMPLES, COVERAGE = (50, 100, 200), 3, 2000, 0.95
 
@@ -32,25 +32,25 @@ def main() -> None:
     """Take the features of all rows once, then fit and score a head for every choice of checked rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checked", type=Path)
-    params = load()
+    params = load_all()
     names = params.labels.names
     checked = pd.read_csv(parser.parse_args().checked)
-    gold = labelled_gold(INGEST / "gold.parquet", names)
-    dataset = variant_rows(load_splits(DATASET, names)["train"], FINAL)
-    encoder = Encoder.of(params)
-    rows = encoder.rows(dataset)
-    of_checked, of_gold = (encoder.features(part["text"].to_list()) for part in (checked, gold))
+    gold = labelled_gold(DATA / "ingest/gold.parquet", names)
+    dataset = variant_rows(load_rows(DATA / "dataset", "train", names), FINAL)
+    heads = Heads.of(params)
+    rows = heads.rows(dataset)
+    of_checked, of_gold = (heads.features(part["text"].to_list()) for part in (checked, gold))
     truth, actual = label_indices(checked["label"], names), label_indices(gold["label"], names)
     people = Rows(of_checked, truth, np.eye(len(names))[truth])
 
     def score(chosen: IntArray) -> str:
-        predicted = encoder.fitted(rows.joined(people.take(chosen)), params.train, of_gold).argmax(axis=1)
+        predicted = heads.fitted(rows.joined(people.take(chosen)), params.train, of_gold).argmax(axis=1)
         confusion = metrics.confusion_matrix(actual, predicted, len(names))
         drawn = metrics.score(metrics.resample(confusion, RESAMPLES, params.seed)).macro_f1
         low, high = metrics.interval(drawn, COVERAGE)
         return f"{metrics.score(confusion).macro_f1:.3f} [{low:.3f}, {high:.3f}]"
 
-    sure = predict_probabilities(STUDENTS / FINAL, checked["text"].to_list(), params.evaluate.batch_size, names)
+    sure = student_probabilities(DATA / "students" / FINAL, checked["text"].to_list(), params.answer.batch_size, names)
     print("| checked rows | chosen | macro F1 |\n|---|---|---|")
     print(f"| 0 | | {score(np.array([], dtype=int))} |")
     for size in SIZES:

@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.heads import Encoder
+from benchmarks.heads import Heads
 from benchmarks.score_checked import checked_rows, random_rows
-from stages.analysis.embeddings import embed
-from stages.common.config import Params, Train, load
-from stages.common.io import read_table
-from stages.common.schema import DATASET, FINAL, INGEST, LABEL, MODELS, FloatArray
-from stages.modelling import baselines, metrics
-from stages.modelling.gold import labelled_gold
-from stages.modelling.metrics import IntArray
-from stages.modelling.report import label_indices
-from stages.modelling.rows import load_splits, variant_rows
+from stages.common.arrays import FloatArray, IntArray, label_indices
+from stages.common.gold import labelled_gold
+from stages.common.io import DATA, read_table
+from stages.common.provenances import FINAL
+from stages.composition.params import Params, load_all
+from stages.embedding.embedder import Embedder
+from stages.scoring import baselines, metrics
+from stages.training.config import Train
+from stages.training.rows import load_rows, variant_rows
 
 SAMPLES = 5
 # Name and class weights (`train.loss.name`, `train.loss.scheme`).
@@ -45,9 +45,9 @@ def main() -> None:
     """Fit and score everything on the whole and on each sample; print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checked", type=Path, action="append", default=[])
-    params = load()
+    params = load_all()
     names = params.labels.names
-    sets = {"gold": labelled_gold(INGEST / "gold.parquet", names)}
+    sets = {"gold": labelled_gold(DATA / "ingest/gold.parquet", names)}
     for file in parser.parse_args().checked:
         sets[file.stem] = random_rows(checked_rows(file, names))
     texts = [text for part in sets.values() for text in part["text"]]
@@ -81,13 +81,13 @@ def scores(distributions: FloatArray, actual: dict[str, IntArray]) -> dict[str, 
 
 def students(params: Params, texts: list[str]) -> dict[str, tuple[Predict, int]]:
     """The final student by each setting: what it says of `texts` after it learnt from rows, and how many there are."""
-    encoder = Encoder.of(params)
-    dataset = variant_rows(load_splits(DATASET, params.labels.names)["train"], FINAL)
-    rows = encoder.rows(dataset)
-    of_texts = encoder.features(texts)
+    heads = Heads.of(params)
+    dataset = variant_rows(load_rows(DATA / "dataset", "train", params.labels.names), FINAL)
+    rows = heads.rows(dataset)
+    of_texts = heads.features(texts)
 
     def predict(train: Train) -> tuple[Predict, int]:
-        return lambda chosen: encoder.fitted(rows.take(chosen), train, of_texts), len(dataset)
+        return lambda chosen: heads.fitted(rows.take(chosen), train, of_texts), len(dataset)
 
     return {name: predict(train) for name, train in settings(params.train).items()}
 
@@ -108,10 +108,11 @@ def settings(train: Train) -> dict[str, Train]:
 def simpler(params: Params, texts: list[str]) -> dict[str, tuple[Predict, int]]:
     """The baselines that learn from the teacher's labels."""
     names = params.labels.names
-    train = read_table(LABEL / "labels.parquet").query("split == 'train'").reset_index(drop=True)
+    train = read_table(DATA / "label/labels.parquet").query("split == 'train'").reset_index(drop=True)
     labels, count = label_indices(train["label"], names), len(names)
     written: pd.Series[str] = train["text"]
-    vectors, of_texts = (embed(part, MODELS / "embedder", params.embed) for part in (written.to_list(), texts))
+    embedder = Embedder(DATA / "models/embedder", params.embed)
+    vectors, of_texts = (embedder.embed(part) for part in (written.to_list(), texts))
     return {
         "TF-IDF and logistic regression": (
             lambda chosen: baselines.tfidf_regression(written[chosen].to_list(), labels[chosen], texts, count),

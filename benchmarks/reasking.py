@@ -14,17 +14,16 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.teacher_prompts import read_prompt
-from stages.analysis.embeddings import read_embeddings
-from stages.common.config import load
-from stages.common.io import read_table
-from stages.common.schema import CURATE, EMBED, INGEST, MODELS, FloatArray
-from stages.common.vocabulary import read_seeds
+from stages.common.arrays import FloatArray, label_indices
+from stages.common.io import DATA, read_table
+from stages.composition.params import load_all
 from stages.curation.second_opinion import combine
 from stages.curation.written import fit_on_vocabulary
+from stages.embedding.stored import read_embeddings
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
-from stages.modelling.report import label_indices
+from stages.vocabulary.vocabulary import read_vocabulary
 
 # The surest clean rows of a category that serve as demonstrations; the frequent ones would crowd out the rest.
 CLEANEST = 20
@@ -33,20 +32,22 @@ WEIGHTS = (0.1, 0.3, 0.5, 1.0)
 
 def main() -> None:
     """Ask again with and without clean rows; print a table."""
-    params = load()
+    params = load_all()
     names = params.labels.names
     columns = ["text", "label"]
-    train = read_table(CURATE / "labels.parquet").query("split == 'train'")
+    train = read_table(DATA / "curate/labels.parquet").query("split == 'train'")
     clean = train[(train["teacher_label"] == train["label"]) & ~train["likely_error"]]
     cleanest = clean.sort_values("confidence", ascending=False).groupby("label").head(CLEANEST)[columns]
-    seeds = read_seeds(params.generate.seeds, names)[columns]
+    vocabulary = read_vocabulary(params.vocabulary, names)
+    seeds = vocabulary.seeds[columns]
 
-    gold = read_table(CURATE / "gold.parquet").merge(
-        read_table(INGEST / "gold.parquet")[["id", *columns]], on="id", suffixes=("", "_true")
+    gold = read_table(DATA / "curate/gold.parquet").merge(
+        read_table(DATA / "ingest/gold.parquet")[["id", *columns]], on="id", suffixes=("", "_true")
     )
     flagged = gold[gold["likely_error"]]
     truth = label_indices(flagged["label_true"], names)
-    opinion = fit_on_vocabulary(params).distributions(read_embeddings(EMBED, flagged["id"].to_list()))
+    second = fit_on_vocabulary(vocabulary, names, params.curate.regularisation)
+    opinion = second.distributions(read_embeddings(DATA / "embed", flagged["id"].to_list()))
 
     def right(distributions: FloatArray) -> str:
         return f"{np.mean(distributions.argmax(axis=1) == truth):.3f}"
@@ -61,7 +62,7 @@ def main() -> None:
     for who, answers in {**before, "second opinion": opinion}.items():
         print(f"| {who} | {right(answers)} {blank}|", flush=True)
 
-    model = CachedModel(open_backend(params.label.backend, MODELS / "teacher", params.vllm))
+    model = CachedModel(open_backend(params.label.backend, DATA / "models/teacher", params.vllm))
     prompt = read_prompt("fewshot_knn")
     for shown, pool in {
         "seeds and clean rows": pd.concat([seeds, cleanest], ignore_index=True),

@@ -2,23 +2,24 @@
 
     python -m benchmarks.score_checked FILE.csv
 
-The file has the columns text and label, and may have stratum and flag (see `stages.modelling.metrics.subsets`); rows
-without a label of the run are left out. Prints JSON: the scores of each part of the file with their bootstrap
-intervals, as in `metrics/evaluate.json`, and what each kind of rows added, as in `metrics/synthetic_gain.json`.
+The file has the columns text and label, and may have stratum and flag (see `stages.scoring.metrics.subsets`); rows
+without a label of the run are left out. Prints two tables: the scores of each part of the file with their bootstrap
+intervals, as in `metrics/scores.csv`, and what each kind of rows added, as in `metrics/gain.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from stages.common.config import load
-from stages.common.schema import PROVENANCES, STUDENTS
-from stages.modelling import report
-from stages.modelling.predict import predict_probabilities
+from stages.common.io import DATA
+from stages.common.provenances import PROVENANCES
+from stages.composition.params import load_all
+from stages.inference.answers import student_probabilities
+from stages.scoring import gain, scores
+from stages.scoring.evaluation import Answers, Evaluation
 
 
 def main() -> None:
@@ -26,22 +27,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     file: Path = parser.parse_args().file
-    params = load()
+    params = load_all()
     names = params.labels.names
     rows = checked_rows(file, names)
     answers = {
-        student: report.Answers.of(
-            predict_probabilities(STUDENTS / student, rows["text"].to_list(), params.evaluate.batch_size, names)
+        student: Answers.of(
+            student_probabilities(DATA / "students" / student, rows["text"].to_list(), params.answer.batch_size, names)
         )
         for student in PROVENANCES
     }
-    evaluation = report.Evaluation(rows, answers, names, params.evaluate, params.seed)
-    scores = {"scores": report.headline(evaluation), "gain": report.synthetic_gain(evaluation)}
-    print(json.dumps(scores, indent=1, ensure_ascii=False))
+    evaluation = Evaluation(rows, answers, names, params.evaluate, params.seed)
+    for table in (
+        scores.as_table(scores.scores(evaluation), scores.Score),
+        gain.as_table(gain.gains(evaluation, PROVENANCES)),
+    ):
+        print(table.to_csv(index=False))
 
 
 def checked_rows(file: Path, names: list[str]) -> pd.DataFrame:
-    """Rows of the file whose label is one of `names`, in the columns that `report.Evaluation` reads."""
+    """Rows of the file whose label is one of `names`, in the columns that `Evaluation` reads."""
     rows = pd.read_csv(file, dtype=str, keep_default_na=False)
     rows = rows[rows["label"].isin(names)].reindex(columns=["text", "label", "stratum", "flag"], fill_value="")
     return rows.assign(gold_set=file.stem).reset_index(drop=True)

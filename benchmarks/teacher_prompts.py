@@ -21,16 +21,18 @@ from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from benchmarks.score_checked import checked_rows, random_rows
-from stages.common.config import Params, Prompt, load
-from stages.common.schema import MODELS
-from stages.common.vocabulary import read_seeds
+from stages.common.io import DATA
+from stages.composition.params import Params, load_all
 from stages.ingestion.cleaning import clean
-from stages.labelling.calibration import CONTENT_FREE, batch_prior, calibrate, contextual_prior
+from stages.labelling.calibration import batch_prior, calibrate, contextual_prior
+from stages.labelling.config import Prompt
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
-from stages.modelling import report
-from stages.modelling.plots import reliability
+from stages.scoring.evaluation import Answers, Evaluation
+from stages.scoring.scores import Score, scores
+from stages.scoring.tables import reliability
+from stages.vocabulary.vocabulary import read_seeds
 
 # What is divided out, at which strength (`label.calibration`, `label.calibration_strength`).
 CALIBRATIONS = (("none", 0.0), ("contextual", 0.5), ("contextual", 1.0), ("batch", 0.5), ("batch", 1.0))
@@ -44,8 +46,8 @@ def main() -> None:
     parser.add_argument("--prompts", nargs="+", default=["strict", "definitions", "fewshot", "fewshot_knn", "product"])
     parser.add_argument("--reliability", type=Path, help="draw reliability diagrams here (PNG, PDF, SVG)")
     arguments = parser.parse_args()
-    params = load()
-    model = CachedModel(open_backend(params.label.backend, MODELS / "teacher", params.vllm))
+    params = load_all()
+    model = CachedModel(open_backend(params.label.backend, DATA / "models/teacher", params.vllm))
     diagrams = []
     for file in arguments.files:
         rows = random_rows(checked_rows(file, params.labels.names))
@@ -54,25 +56,25 @@ def main() -> None:
         for name in arguments.prompts:
             teacher = make_teacher(name, model, params)
             raw = teacher.distributions(teacher.choices([clean(text) for text in rows["text"]], f"{file.stem} {name}"))
-            content_free = teacher.distributions(teacher.choices(list(CONTENT_FREE), "content-free"))
+            content_free = teacher.distributions(teacher.choices(teacher.label.content_free, "content-free"))
             priors = {
                 "none": np.ones(len(teacher.labels)),
                 "contextual": contextual_prior(content_free),
                 "batch": batch_prior(raw),
             }
             answers = {
-                calibration if calibration == "none" else f"{calibration}, {strength}": report.Answers.of(
+                calibration if calibration == "none" else f"{calibration}, {strength}": Answers.of(
                     calibrate(raw, priors[calibration], strength)
                 )
                 for calibration, strength in CALIBRATIONS
             }
-            evaluation = report.Evaluation(rows, answers, params.labels.names, params.evaluate, params.seed)
-            for calibration, subsets in report.headline(evaluation)[file.stem].items():
-                print(f"| {name} | {calibration} | {cells(subsets['all'])} |", flush=True)
-                given = answers[calibration]
+            evaluation = Evaluation(rows, answers, params.labels.names, params.evaluate, params.seed)
+            for score in (found for found in scores(evaluation) if found.subset == "all"):
+                print(f"| {name} | {score.who} | {cells(score)} |", flush=True)
+                given = answers[score.who]
                 right = given.predicted == evaluation.actual
                 diagram = reliability(given.probabilities.max(axis=1), right)
-                diagrams.append(diagram.assign(file=file.name, prompt=name, calibration=calibration))
+                diagrams.append(diagram.assign(file=file.name, prompt=name, calibration=score.who))
     if arguments.reliability:
         draw(pd.concat(diagrams), arguments.reliability)
 
@@ -105,7 +107,7 @@ def make_teacher(name: str, model: CachedModel, params: Params) -> Teacher:
     option, _, settings = name.partition(":")
     label = dataclasses.replace(params.label, **OmegaConf.to_container(OmegaConf.from_dotlist(settings.split())))
     return Teacher(
-        model, params.labels.names, read_prompt(option), label, read_seeds(params.generate.seeds, params.labels.names)
+        model, params.labels.names, read_prompt(option), label, read_seeds(params.vocabulary.seeds, params.labels.names)
     )
 
 
@@ -114,13 +116,12 @@ def read_prompt(option: str) -> Prompt:
     return Prompt(**OmegaConf.to_container(OmegaConf.load(f"conf/prompt/{option}.yaml")))  # type: ignore[misc]
 
 
-def cells(scores: dict[str, float]) -> str:
+def cells(score: Score) -> str:
     """Weighted F1, macro F1 and expected calibration error, as cells of a Markdown table."""
-    with_interval = [
-        f"{scores[name]:.3f} [{scores[f'{name}_low']:.3f}, {scores[f'{name}_high']:.3f}]"
-        for name in ("weighted_f1", "macro_f1")
-    ]
-    return " | ".join([*with_interval, f"{scores['ece']:.2f}"])
+    return (
+        f"{score.weighted_f1:.3f} [{score.weighted_f1_low:.3f}, {score.weighted_f1_high:.3f}] | "
+        f"{score.macro_f1:.3f} [{score.macro_f1_low:.3f}, {score.macro_f1_high:.3f}] | {score.ece:.2f}"
+    )
 
 
 if __name__ == "__main__":

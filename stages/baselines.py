@@ -1,44 +1,64 @@
-"""Stage `baselines`: what simpler classifiers reach on the human-checked reviews, trained on the same train rows."""
+"""Stage `baselines`: what simpler classifiers reach on the checked reviews, by the teacher's labels or none."""
 
 from __future__ import annotations
 
-from stages.analysis.embeddings import read_embeddings
-from stages.common.config import Params, load
+from stages.common.arrays import FloatArray, label_indices
+from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import read_table, write_json
-from stages.common.schema import EMBED, INGEST, LABEL, METRICS, FloatArray, text_id
+from stages.common.gold import labelled_gold
+from stages.common.io import DATA, METRICS, read_table, write_table
+from stages.common.labels import Labels
+from stages.common.texts import text_id
+from stages.curation.config import Curate
 from stages.curation.written import fit_on_vocabulary
-from stages.modelling import baselines, report
-from stages.modelling.gold import labelled_gold
+from stages.embedding.stored import read_embeddings
+from stages.scoring import baselines
+from stages.scoring.config import Evaluate
+from stages.scoring.evaluation import Answers, Evaluation
+from stages.scoring.scores import Score, as_table, scores
+from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_vocabulary
+
+
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    labels: Labels
+    vocabulary: VocabularyFiles
+    curate: Curate
+    evaluate: Evaluate
 
 
 def main() -> None:
-    """Read labels, embeddings and gold; write `metrics/baselines.json` (empty where nothing was checked)."""
-    params = load()
+    """Read labels, embeddings and gold; write `metrics/baselines.csv` (without rows where nothing was checked)."""
+    params = load(Params)
     names = params.labels.names
-    rows = labelled_gold(INGEST / "gold.parquet", names)
-    if rows.empty:
-        write_json(METRICS / "baselines.json", {})
-        return
-    answers = {who: report.Answers.of(given) for who, given in distributions(params, rows["text"].to_list()).items()}
-    evaluation = report.Evaluation(rows, answers, names, params.evaluate, params.seed)
-    write_json(METRICS / "baselines.json", report.headline(evaluation))
+    rows = labelled_gold(DATA / "ingest/gold.parquet", names)
+    found: list[Score] = []
+    if not rows.empty:
+        answers = {who: Answers.of(given) for who, given in distributions(params, rows["text"].to_list()).items()}
+        found = scores(Evaluation(rows, answers, names, params.evaluate, params.seed))
+    write_table(METRICS / "baselines.csv", as_table(found, Score))
 
 
 def distributions(params: Params, texts: list[str]) -> dict[str, FloatArray]:
     """What each baseline says of `texts`; those that learn from reviews do so from the teacher's labels."""
     names = params.labels.names
-    train = read_table(LABEL / "labels.parquet").query("split == 'train'")
-    labels = report.label_indices(train["label"], names)
+    train = read_table(DATA / "label/labels.parquet").query("split == 'train'")
+    labels = label_indices(train["label"], names)
     train_vectors, vectors, name_vectors = (
-        read_embeddings(EMBED, [text_id(text) for text in part]) for part in (train["text"], texts, names)
+        read_embeddings(DATA / "embed", [text_id(text) for text in part]) for part in (train["text"], texts, names)
     )
+    vocabulary = read_vocabulary(params.vocabulary, names)
+    opinion = fit_on_vocabulary(vocabulary, names, params.curate.regularisation)
     return {
         "majority": baselines.majority(labels, len(texts), len(names)),
         "nearest_name": baselines.nearest_name(vectors, name_vectors),
         "tfidf_regression": baselines.tfidf_regression(train["text"].to_list(), labels, texts, len(names)),
         "embedding_regression": baselines.embedding_regression(train_vectors, labels, vectors, len(names)),
-        "second_opinion": fit_on_vocabulary(params).distributions(vectors),
+        "second_opinion": opinion.distributions(vectors),
     }
 
 

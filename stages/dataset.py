@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
-from stages.common.config import load
+from stages.assembly.card import card
+from stages.assembly.folder import write_splits
+from stages.assembly.leaks import check_leaks
+from stages.assembly.rows import real_rows, synthetic_rows, written_rows
+from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import read_table, write_json
-from stages.common.schema import ANALYSE, CURATE, DATASET, FINAL, INGEST, METRICS, SYNTHETIC
-from stages.synthesis.assembly import build, card, check_leaks, counts, real_rows, synthetic_rows, written_rows
+from stages.common.io import DATA, atomic_path, read_table
+from stages.common.labels import Labels
+from stages.common.provenances import FINAL
+from stages.vocabulary.config import VocabularyFiles
+from stages.weights.config import Model
+
+
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    labels: Labels
+    vocabulary: VocabularyFiles
+    models: dict[str, Model]
 
 
 def main() -> None:
     """Read labels, plan, seeds and accepted synthetic rows; write the folder `data/dataset/` with its card."""
-    params = load()
-    names = params.labels.names
-    plan = read_table(ANALYSE / "plan.csv")
+    params = load(Params)
+    plan = read_table(DATA / "analyse/plan.csv")
     rare = plan.loc[plan["to_generate"] > 0, "label"].to_list()
     parts = [
-        real_rows(read_table(CURATE / "labels.parquet")),
-        written_rows(read_table(Path(params.generate.seeds)), rare, names),
-        synthetic_rows(read_table(SYNTHETIC / FINAL / "accepted.parquet")),
+        real_rows(read_table(DATA / "curate/labels.parquet")),
+        written_rows(read_table(Path(params.vocabulary.seeds)), rare, params.labels.names),
+        synthetic_rows(read_table(DATA / "synthetic" / FINAL / "accepted.parquet")),
     ]
     rows = pd.concat(parts, ignore_index=True)
-    checked = [read_table(INGEST / f"{name}.parquet") for name in ("gold", "calibration")]
-    check_leaks(rows, pd.concat(checked))
-    shutil.rmtree(DATASET, ignore_errors=True)
-    build(rows, names).save_to_disk(DATASET)
+    check_leaks(rows, pd.concat([read_table(DATA / f"ingest/{name}.parquet") for name in ("gold", "calibration")]))
+    write_splits(rows, params.labels.names, DATA / "dataset")
     models = {role: params.models[role] for role in ("teacher", "generator")}
-    (DATASET / "README.md").write_text(card(rows, names, models), encoding="utf-8")
-    write_json(METRICS / "dataset.json", {"splits": rows["split"].value_counts().to_dict(), "train": counts(rows)})
+    with atomic_path(DATA / "dataset/README.md") as temporary:
+        temporary.write_text(card(rows, params.labels, models), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stages.common.config import Params, load
+from stages.common.cache import cache_folder
 from stages.common.errors import run_stage
-from stages.common.io import cache_folder
 from stages.composition.compose import CONF, compose
+from stages.composition.params import Params, load_all
 from stages.hardware.machine import Machine, hub_answers, look
 from stages.hardware.requirements import shortfall
 from stages.hardware.sizing import cpu, disk_gb, download_gb, processor, student, teacher
@@ -20,7 +20,7 @@ def main() -> None:
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     machine = look(cache)
-    params = load()
+    params = load_all()
     profiles = composed_profiles()
     for line in describe(machine, hub_answers()):
         print(line)

@@ -6,25 +6,39 @@ import logging
 
 import pandas as pd
 
-from stages.analysis.embeddings import embed, write_embeddings
-from stages.common.config import load
+from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import read_table
-from stages.common.schema import EMBED, INGEST, MODELS, text_id
-from stages.common.vocabulary import read_vocabulary
+from stages.common.io import DATA, read_table
+from stages.common.labels import Labels
+from stages.common.texts import text_id
+from stages.embedding.config import Embed
+from stages.embedding.embedder import Embedder
+from stages.embedding.stored import write_embeddings
+from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_vocabulary
 
 logger = logging.getLogger(__name__)
 
 
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    labels: Labels
+    vocabulary: VocabularyFiles
+    embed: Embed
+
+
 def main() -> None:
     """Read `data/ingest/` and the vocabulary; write `data/embed/`."""
-    params = load()
-    vocabulary = read_vocabulary(params.generate.seeds, params.generate.attributes, params.labels.names)
-    tables = [read_table(INGEST / "reviews.parquet"), read_table(INGEST / "gold.parquet")]
+    params = load(Params)
+    vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
+    tables = [read_table(DATA / "ingest/reviews.parquet"), read_table(DATA / "ingest/gold.parquet")]
     tables += [vocabulary.seeds, vocabulary.phrases(), pd.DataFrame({"text": params.labels.names})]
     # A text that stands in several tables is one row.
     texts = {text_id(text): text for table in tables for text in table["text"]}
-    write_embeddings(EMBED, list(texts), embed(list(texts.values()), MODELS / "embedder", params.embed))
+    embedder = Embedder(DATA / "models/embedder", params.embed)
+    write_embeddings(DATA / "embed", list(texts), embedder.embed(list(texts.values())))
     logger.info("%d texts embedded", len(texts))
 
 

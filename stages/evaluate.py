@@ -2,69 +2,87 @@
 
 from __future__ import annotations
 
-import logging
+import pandas as pd
 
-from stages.common.config import load
+from stages.common.arrays import probability_matrix
+from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import atomic_path, read_table, write_json, write_table
-from stages.common.schema import CURATE, DATASET, EVALUATE, FINAL, INGEST, LABEL, METRICS, PROVENANCES, STUDENTS
+from stages.common.io import DATA, METRICS, atomic_path, read_table, write_table
+from stages.common.labels import Labels
+from stages.common.provenances import FINAL, PROVENANCES
 from stages.common.spreadsheet import escape_formulas
-from stages.modelling import report
-from stages.modelling.gold import AGREEMENT, labelled_gold, teacher_labelled
-from stages.modelling.pictures import draw_confusion
-from stages.modelling.plots import class_f1, coverage, reliability
-from stages.modelling.predict import predict_probabilities
-from stages.modelling.rows import load_splits
+from stages.scoring import gain, scores
+from stages.scoring.agreement import AGREEMENT
+from stages.scoring.config import Evaluate
+from stages.scoring.confusion import draw_confusion
+from stages.scoring.evaluation import Answers, Evaluation, stored_answers
+from stages.scoring.predictions import as_text, errors, predictions
+from stages.scoring.tables import coverage, reliability
 
-logger = logging.getLogger(__name__)
+
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    labels: Labels
+    evaluate: Evaluate
 
 
 def main() -> None:
-    """Write `metrics/{evaluate,per_class,synthetic_gain}.json`, tables for plots in `metrics/`, `data/evaluate/`."""
-    params = load()
+    """Write tables and a picture to `metrics/`, and what belongs to single reviews to `data/evaluate/`."""
+    params = load(Params)
+    evaluation = read_evaluation(params)
+    checked = AGREEMENT not in set(evaluation.rows["gold_set"])
+    table = scores.as_table(scores.scores(evaluation), scores.Score)
+    by_class = scores.as_table(scores.class_scores(evaluation) if checked else [], scores.ClassScore)
+    write_table(METRICS / "scores.csv", table)
+    write_table(METRICS / "gain.csv", gain.as_table(gain.gains(evaluation, PROVENANCES) if checked else []))
+    write_table(DATA / "evaluate/class_scores.csv", by_class)
+    with atomic_path(DATA / "evaluate/report.txt") as temporary:
+        temporary.write_text(as_text(table, by_class), encoding="utf-8")
+    write_plots(evaluation, by_class)
+    write_predictions(evaluation, checked)
+
+
+def read_evaluation(params: Params) -> Evaluation:
+    """The rows to score on, and everyone's answers to them."""
     names = params.labels.names
-    rows = labelled_gold(INGEST / "gold.parquet", names)
-    checked = not rows.empty
-    if not checked:
-        logger.warning(
-            "no human-checked reviews: what follows is agreement with the teacher, not a score against truth"
-        )
-        rows = teacher_labelled(load_splits(DATASET, names)["test"])
-
+    rows = read_table(DATA / "answers/rows.parquet")
     answers = {}
-    if checked:
-        for who, folder in {"teacher": LABEL, "curated": CURATE}.items():
-            answers[who] = report.stored_answers(rows, read_table(folder / "gold.parquet"), names)
-    for variant in PROVENANCES:
-        logger.info("student %r answers %d reviews", variant, len(rows))
-        given = predict_probabilities(STUDENTS / variant, rows["text"].to_list(), params.evaluate.batch_size, names)
-        answers[variant] = report.Answers.of(given)
-    evaluation = report.Evaluation(rows, answers, names, params.evaluate, params.seed)
+    if AGREEMENT not in set(rows["gold_set"]):
+        for who, folder in {"teacher": DATA / "label", "curated": DATA / "curate"}.items():
+            answers[who] = stored_answers(rows, read_table(folder / "gold.parquet"), names)
+    for student in PROVENANCES:
+        answers[student] = Answers.of(probability_matrix(read_table(DATA / f"answers/{student}.parquet")))
+    return Evaluation(rows, answers, names, params.evaluate, params.seed)
 
-    scores = report.headline(evaluation) if checked else report.agreement(evaluation)
-    classes = report.per_class(evaluation) if checked else {}
-    write_json(METRICS / "evaluate.json", scores)
-    write_json(METRICS / "per_class.json", classes)
-    write_json(METRICS / "synthetic_gain.json", report.synthetic_gain(evaluation) if checked else {})
-    with atomic_path(EVALUATE / "report.txt") as temporary:
-        temporary.write_text(report.as_text(scores, classes), encoding="utf-8")
 
-    main_set, main_part = next(evaluation.gold_sets())
-    table, main_table = report.predictions(evaluation, FINAL), report.predictions(main_part, FINAL)
-    write_table(METRICS / "confusion.csv", main_table[["actual", "predicted"]])
-    right = (main_table["actual"] == main_table["predicted"]).to_numpy()
-    write_table(METRICS / "reliability.csv", reliability(main_table["confidence"].to_numpy(dtype=float), right))
-    write_table(METRICS / "coverage.csv", coverage(main_table["confidence"].to_numpy(dtype=float), right))
-    for who in answers:
-        write_table(METRICS / "class_f1" / f"{who}.csv", class_f1(classes.get(main_set, {}).get(who, {})))
-    # While `actual` still holds what the student is held against: without checked reviews, the teacher's answers.
-    write_table(EVALUATE / "errors.csv", escape_formulas(report.errors(table, evaluation.rows)))
+def write_plots(evaluation: Evaluation, by_class: pd.DataFrame) -> None:
+    """Write the plots of the student in use, and of everyone's F1 by class, on the first gold set."""
+    gold_set, part = next(evaluation.gold_sets())
+    table = predictions(part, FINAL)
+    confidence, right = table["confidence"].to_numpy(dtype=float), (table["actual"] == table["predicted"]).to_numpy()
+    write_table(METRICS / "confusion.csv", table[["actual", "predicted"]])
+    write_table(METRICS / "reliability.csv", reliability(confidence, right))
+    write_table(METRICS / "coverage.csv", coverage(confidence, right))
+    for who in evaluation.answers:
+        chosen = by_class[(by_class["gold_set"] == gold_set) & (by_class["who"] == who)]
+        write_table(METRICS / "class_f1" / f"{who}.csv", chosen.drop(columns=["gold_set", "who"]))
+    against = "the teacher's labels" if gold_set == AGREEMENT else f"the checked reviews of {gold_set}"
+    title = f"Student “{FINAL}” on {against}"
+    counts = part.confusion(FINAL)[:, :-1]
+    draw_confusion(counts, part.label_names, title, [METRICS / "confusion.png", DATA / "evaluate/confusion.pdf"])
+
+
+def write_predictions(evaluation: Evaluation, checked: bool) -> None:
+    """Write what the student in use said of every row, and where it was wrong."""
+    table = predictions(evaluation, FINAL)
+    write_table(DATA / "evaluate/errors.csv", escape_formulas(errors(table, evaluation.rows)))
     if not checked:
+        # What the student was held against are the teacher's answers.
         table = table.assign(teacher=table["actual"], actual="")
-    write_table(EVALUATE / "predictions.csv", escape_formulas(table))
-    against = f"проверочный набор «{main_set}»" if main_set != AGREEMENT else "разметка учителя"
-    pictures = [METRICS / "confusion.png", METRICS / "confusion.pdf"]
-    draw_confusion(main_part.confusion(FINAL)[:, :-1], names, f"Ученик «{FINAL}», {against}", pictures)
+    write_table(DATA / "evaluate/predictions.csv", escape_formulas(table))
 
 
 if __name__ == "__main__":

@@ -2,125 +2,136 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
-import sys
 
 import numpy as np
 import pandas as pd
 
-from stages.analysis.embeddings import embed, read_embeddings, write_embeddings
-from stages.common.config import Params, load
-from stages.common.errors import ConfigError, run_stage
-from stages.common.io import read_json, read_table, write_json, write_table
-from stages.common.schema import (
-    ANALYSE,
-    CURATE,
-    EMBED,
-    INGEST,
-    LABEL,
-    METRICS,
-    MODELS,
-    SYNTHETIC,
-    SYNTHETIC_STEPS,
-    text_id,
-)
-from stages.common.spreadsheet import escape_formulas
-from stages.common.templates import load_template
-from stages.common.vocabulary import read_vocabulary
+from stages.common.config import load, section
+from stages.common.errors import run_stage
+from stages.common.io import DATA, read_json, read_table, write_table
+from stages.common.labels import Labels
+from stages.common.provenances import SYNTHETIC_STEPS
+from stages.common.templates import PromptTemplate, load_template
+from stages.common.texts import text_id
+from stages.curation.config import Curate
 from stages.curation.written import fit_on_vocabulary
+from stages.embedding.config import Embed
+from stages.embedding.embedder import Embedder
+from stages.embedding.stored import read_embeddings, write_embeddings
+from stages.labelling.config import Label, Prompt
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
-from stages.synthesis.filters import Known, count_reasons
+from stages.llm.config import Vllm
+from stages.synthesis.config import Generate, Step
+from stages.synthesis.filters import Known
 from stages.synthesis.generation import Writer
-from stages.synthesis.measures import as_table, measure_step
-from stages.synthesis.steps import Written, step_requests, step_wanted
+from stages.synthesis.plan import shortfall, step_wanted
+from stages.synthesis.steps import Material, Written, step_requests
 from stages.synthesis.words import words
+from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_vocabulary
 
 logger = logging.getLogger(__name__)
 
 
-def main() -> None:
-    """Read labels, plan and the step before; write `data/synthetic/<step>/` and `metrics/generate_<step>.json`."""
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name not in SYNTHETIC_STEPS:
-        raise ConfigError(f"step {name!r} does not exist; give one of {', '.join(SYNTHETIC_STEPS)}")
-    params = load()
-    step = getattr(params.generate, name)
-    template = load_template(step.template)
-    vocabulary = read_vocabulary(params.generate.seeds, params.generate.attributes, params.labels.names)
-    labelled = read_table(CURATE / "labels.parquet")
-    in_train = labelled["split"] == "train"
-    train = labelled[in_train].reset_index(drop=True)
-    real = read_embeddings(EMBED, train["id"].to_list())
-    reviews, gold = read_table(INGEST / "reviews.parquet"), read_table(INGEST / "gold.parquet")
-    originals = [*reviews["text"], *gold["text"], *vocabulary.seeds["text"]]
-    vectors = read_embeddings(EMBED, [text_id(text) for text in originals])
-    earlier = earlier_steps(name)
-    if earlier is not None:
-        vectors = np.concatenate([vectors, earlier.embeddings])
-    given = [text for listed in vocabulary.products.values() for item in listed.items() for text in (item[0], *item[1])]
-    known = Known(
-        originals=originals,
-        synthetic=[] if earlier is None else earlier.rows["text"].to_list(),
-        embeddings=vectors,
-        words={word for text in [*originals, *given] for word in words(text)},
-        shown=template.shown_texts(),
-    )
+@section
+class Params:
+    """What this stage reads of params.yaml."""
 
-    wanted = step_wanted(read_table(ANALYSE / "plan.csv"))
-    requests = step_requests(name, params, template, wanted, vocabulary, train, real, earlier)
-    generation = writer(params, vocabulary.seeds).write(name, step, wanted, requests, known)
-    candidates = generation.candidates
-    fresh = (candidates["reason"] == "").to_numpy()
-    accepted = candidates[fresh].drop(columns="reason")
-    rejected = candidates.loc[~fresh, ["reason", "intended", "read_as", "mean_logprob", "text"]]
-    measures = measure_step(candidates, generation.embeddings, train, real, params.labels.names, params.seed)
-    shortfall = generation.shortfall(wanted)
-    folder = SYNTHETIC / name
-    written = Written(accepted, generation.embeddings[fresh])
-    so_far = written if earlier is None else earlier.joined(written)
-    write_table(folder / "written.parquet", accepted)
+    seed: int
+    labels: Labels
+    vocabulary: VocabularyFiles
+    vllm: Vllm
+    prompt: Prompt
+    label: Label
+    embed: Embed
+    curate: Curate
+    generate: Generate
+
+
+def main() -> None:
+    """Read labels, plan and the step before; write `data/synthetic/<step>/`."""
+    parser = argparse.ArgumentParser(description="Write reviews of the rare classes, filter them, have them read.")
+    parser.add_argument("step", choices=SYNTHETIC_STEPS, help="each tells again what the one before it wrote")
+    name: str = parser.parse_args().step
+    params = load(Params)
+    step: Step = getattr(params.generate, name)
+    template = load_template(step.template)
+    material = read_material(name, params)
+    wanted = step_wanted(read_table(DATA / "analyse/plan.csv"))
+    requests = step_requests(name, step, template, material, wanted, params.labels.names, params.seed)
+    generation = writer(params, material).write(name, step, wanted, requests, known_texts(material, template))
+
+    folder = DATA / "synthetic" / name
+    write_table(folder / "candidates.parquet", generation.candidates)
+    written = generation.written()
+    so_far = written if material.earlier is None else material.earlier.joined(written)
     write_table(folder / "accepted.parquet", so_far.rows)
     write_embeddings(folder, so_far.rows["id"].to_list(), so_far.embeddings)
-    write_table(folder / "rejected.csv", escape_formulas(rejected))
-    write_table(folder / "measures.csv", as_table(measures))
-    summary = {
-        "candidates": count_reasons(candidates["reason"].to_list()),
-        "accepted_share": round(float(fresh.mean()), 4) if len(candidates) else None,
-        "shortfall": shortfall,
-        "measures": measures["all"],
-    }
-    write_json(METRICS / f"generate_{name}.json", summary)
     # Without a budget nothing was meant to be written.
-    for label, missing in shortfall.items() if step.candidates else ():
+    for label, missing in shortfall(generation.candidates, wanted).items() if step.candidates else ():
         logger.warning("%s: %r fell %d rows short; raise generate.%s.candidates for more", name, label, missing, name)
+
+
+def read_material(name: str, params: Params) -> Material:
+    """The written vocabulary, the real train rows, and what the steps before `name` wrote."""
+    vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
+    labelled = read_table(DATA / "curate/labels.parquet")
+    train = labelled[labelled["split"] == "train"].reset_index(drop=True)
+    real = read_embeddings(DATA / "embed", train["id"].to_list())
+    return Material(vocabulary, train, real, earlier_steps(name))
 
 
 def earlier_steps(name: str) -> Written | None:
     """All that the steps before `name` wrote; None before the first."""
     if name == SYNTHETIC_STEPS[0]:
         return None
-    folder = SYNTHETIC / SYNTHETIC_STEPS[SYNTHETIC_STEPS.index(name) - 1]
+    folder = DATA / "synthetic" / SYNTHETIC_STEPS[SYNTHETIC_STEPS.index(name) - 1]
     rows = read_table(folder / "accepted.parquet")
     return Written(rows, read_embeddings(folder, rows["id"].to_list()))
 
 
-def writer(params: Params, seeds: pd.DataFrame) -> Writer:
-    """The generator and those who read it, `seeds` at hand for the teacher's prompt.
+def known_texts(material: Material, template: PromptTemplate) -> Known:
+    """What no candidate may repeat: reviews of every split, checked ones, seeds, earlier steps, the prompt's own."""
+    tables = [
+        read_table(DATA / "ingest/reviews.parquet"),
+        read_table(DATA / "ingest/gold.parquet"),
+        material.vocabulary.seeds,
+    ]
+    originals = pd.concat([table["text"] for table in tables]).to_list()
+    embeddings = read_embeddings(DATA / "embed", [text_id(text) for text in originals])
+    earlier = material.earlier
+    return Known(
+        originals=originals,
+        synthetic=[] if earlier is None else earlier.rows["text"].to_list(),
+        embeddings=embeddings if earlier is None else np.concatenate([embeddings, earlier.embeddings]),
+        words={word for text in [*originals, *material.facts()] for word in words(text)},
+        shown=template.shown_texts(),
+    )
+
+
+def writer(params: Params, material: Material) -> Writer:
+    """The generator and those who read it.
 
     One engine serves generator and teacher where they are the same model.
     """
-    generator = open_backend(params.generate.backend, MODELS / "generator", params.vllm)
-    reader = open_backend(params.label.backend, MODELS / "teacher", params.vllm)
+    names, seeds = params.labels.names, material.vocabulary.seeds
+    generator = open_backend(params.generate.backend, DATA / "models/generator", params.vllm)
+    reader = open_backend(params.label.backend, DATA / "models/teacher", params.vllm)
     reader = generator if reader.identity == generator.identity else reader
+    opinion = None
+    if params.curate.policy != "none":
+        opinion = fit_on_vocabulary(material.vocabulary, names, params.curate.regularisation)
     return Writer(
         generator=CachedModel(generator),
-        teacher=Teacher(CachedModel(reader), params.labels.names, params.prompt, params.label, seeds),
-        prior=np.array(read_json(LABEL / "prior.json")["prior"]),
-        opinion=None if params.curate.policy == "none" else fit_on_vocabulary(params),
+        teacher=Teacher(CachedModel(reader), names, params.prompt, params.label, seeds),
+        prior=np.array(read_json(DATA / "label/prior.json")["prior"]),
+        opinion=opinion,
         teacher_weight=params.curate.teacher_weight,
-        embed=lambda texts: embed(texts, MODELS / "embedder", params.embed),
+        embed=Embedder(DATA / "models/embedder", params.embed).embed,
         settings=params.generate,
         seed=params.seed,
     )

@@ -4,45 +4,51 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
-from stages.common.config import Params, load
+from stages.common.config import load, section
 from stages.common.errors import DataError, run_stage
-from stages.common.io import write_json, write_table
+from stages.common.io import DATA, write_json, write_table
+from stages.common.labels import Labels
 from stages.common.reading import read_reviews_file
-from stages.common.schema import GOLD, INGEST, METRICS
+from stages.ingestion.config import Data
 from stages.ingestion.intake import letters_of, take_in, take_in_gold, without
+from stages.ingestion.tables import GOLD
 
 logger = logging.getLogger(__name__)
 
 
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    labels: Labels
+    data: Data
+
+
 def main() -> None:
-    """Read `data.path` and the checked files; write `data/ingest/` and `metrics/ingest.json`."""
-    params = load()
+    """Read `data.path` and the checked files; write `data/ingest/`."""
+    params = load(Params)
     gold = read_checked(params, params.data.gold.sets, "data.gold.sets.")
     calibration = read_calibration(params, gold)
     raw = read_reviews_file(Path(params.data.path), params.data.text_column, params.data.max_file_mib)
     texts = raw[params.data.text_column].iloc[: params.data.limit]
     intake = take_in(texts, params.data, reserved=letters_of(gold, calibration))
-    counts = {
-        "rows_in": len(texts),
-        "rows_out": len(intake.reviews),
-        "duplicates": intake.duplicates,
-        "quarantined": len(intake.quarantined),
-        "quarantine_reasons": intake.quarantined["reason"].value_counts().to_dict(),
-        "splits": intake.reviews["split"].value_counts().to_dict(),
-        "gold": gold["gold_set"].value_counts().to_dict(),
-        "calibration": len(calibration),
-    }
-    write_table(INGEST / "reviews.parquet", intake.reviews)
-    write_table(INGEST / "gold.parquet", gold)
-    write_table(INGEST / "calibration.parquet", calibration)
-    write_table(INGEST / "quarantine.csv", intake.quarantined)
-    write_json(METRICS / "ingest.json", counts)
+    counts = intake.counts(gold, calibration)
+    write_table(DATA / "ingest/reviews.parquet", intake.reviews)
+    write_table(DATA / "ingest/gold.parquet", gold)
+    write_table(DATA / "ingest/calibration.parquet", calibration)
+    write_table(DATA / "ingest/quarantine.csv", intake.quarantined)
+    write_json(DATA / "ingest/counts.json", asdict(counts))
     logger.info(
-        "%(rows_in)d rows in: %(rows_out)d kept, %(duplicates)d duplicates, %(quarantined)d quarantined", counts
+        "%d rows in: %d kept, %d duplicates, %d quarantined",
+        counts.rows_in,
+        counts.rows_out,
+        counts.duplicates,
+        counts.quarantined,
     )
 
 

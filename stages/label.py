@@ -4,55 +4,52 @@ from __future__ import annotations
 
 import logging
 
-import pandas as pd
-
-from stages.common.config import load
+from stages.common.config import load, section
 from stages.common.errors import DataError, run_stage
-from stages.common.io import read_table, write_json, write_table
-from stages.common.schema import INGEST, LABEL, METRICS, MODELS
-from stages.common.vocabulary import read_seeds
+from stages.common.io import DATA, read_table, write_json, write_table
+from stages.common.labels import Labels
+from stages.labelling.config import Label, Prompt
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
+from stages.llm.config import Vllm
+from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_seeds
 
 logger = logging.getLogger(__name__)
 
 
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    labels: Labels
+    vocabulary: VocabularyFiles
+    vllm: Vllm
+    prompt: Prompt
+    label: Label
+
+
 def main() -> None:
-    """Read `data/ingest/`; write `data/label/` and `metrics/label.json`."""
-    params = load()
-    backend = open_backend(params.label.backend, MODELS / "teacher", params.vllm)
-    seeds = read_seeds(params.generate.seeds, params.labels.names)
+    """Read `data/ingest/`; write `data/label/`."""
+    params = load(Params)
+    backend = open_backend(params.label.backend, DATA / "models/teacher", params.vllm)
+    seeds = read_seeds(params.vocabulary.seeds, params.labels.names)
     teacher = Teacher(CachedModel(backend), params.labels.names, params.prompt, params.label, seeds)
-    reviews, prior = teacher.label_reviews(read_table(INGEST / "reviews.parquet"))
+    reviews, prior = teacher.label_reviews(read_table(DATA / "ingest/reviews.parquet"))
     parsed = reviews[reviews["failure"] == ""]
     if parsed.empty:
         raise DataError(f"no answer of the teacher could be parsed; the first one: {reviews.iloc[0]['raw']!r}")
-    write_table(LABEL / "labels.parquet", parsed.drop(columns="failure"))
-    write_table(LABEL / "quarantine.csv", reviews.loc[reviews["failure"] != "", ["id", "text", "raw", "failure"]])
-    write_json(LABEL / "prior.json", {"labels": params.labels.names, "prior": prior.tolist()})
+    write_table(DATA / "label/labels.parquet", parsed.drop(columns="failure"))
+    write_table(DATA / "label/quarantine.csv", reviews.loc[reviews["failure"] != "", ["id", "text", "raw", "failure"]])
+    write_json(DATA / "label/prior.json", {"labels": params.labels.names, "prior": prior.tolist()})
     # The gold texts are labelled with the prior of the reviews: the teacher must not adapt to the test.
-    gold = read_table(INGEST / "gold.parquet")
+    gold = read_table(DATA / "ingest/gold.parquet")
     gold = gold[gold["label"] != ""].drop(columns="label")
     unique_gold, _ = teacher.label_reviews(gold.drop_duplicates("id"), prior, explain=False)
     answers = unique_gold[["id", "label", "confidence", "probabilities"]]
-    write_table(LABEL / "gold.parquet", gold[["gold_set", "id"]].merge(answers, on="id"))
-    write_json(METRICS / "label.json", summary(reviews, params.label.low_confidence))
+    write_table(DATA / "label/gold.parquet", gold[["gold_set", "id"]].merge(answers, on="id"))
     logger.info("%d reviews labelled, %d quarantined", len(parsed), len(reviews) - len(parsed))
-
-
-def summary(reviews: pd.DataFrame, low_confidence: float) -> dict[str, object]:
-    """Coverage, confidence and class counts of the labelled reviews; below `low_confidence` they are doubtful."""
-    parsed = reviews[reviews["failure"] == ""]
-    return {
-        "label_coverage": round(len(parsed) / len(reviews), 4),
-        "quarantined": len(reviews) - len(parsed),
-        "explained": int((parsed["explanation"] != "").sum()),
-        "mean_confidence": round(float(parsed["confidence"].mean()), 4),
-        "doubtful_share": round(float((parsed["confidence"] < low_confidence).mean()), 4),
-        "mean_label_mass": round(float(parsed["label_mass"].mean()), 4),
-        "classes": parsed["label"].value_counts().to_dict(),
-    }
 
 
 if __name__ == "__main__":

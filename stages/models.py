@@ -10,15 +10,24 @@ import logging
 import sys
 
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
-from transformers.utils.logging import disable_progress_bar
 
-from stages.common.config import load
+from stages.common.config import load, section
 from stages.common.errors import ConfigError, run_stage
-from stages.common.schema import MODELS
+from stages.common.io import DATA
 from stages.hardware.requirements import require_hardware
+from stages.llm.config import Vllm
+from stages.weights.config import Model
 from stages.weights.resolve import resolve
 
 logger = logging.getLogger(__name__)
+
+
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    models: dict[str, Model]
+    vllm: Vllm
 
 
 def main() -> None:
@@ -26,17 +35,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.models", description="Fetch the weights of one role.")
     parser.add_argument("role", help="a key under `models` in params.yaml, such as teacher or student")
     role = parser.parse_args().role
-    params = load()
+    params = load(Params)
     models = params.models
     if role not in models:
         raise ConfigError(f"models.{role} is not in params.yaml; the roles there are {', '.join(sorted(models))}")
     require_hardware(params.vllm)
     if not sys.stderr.isatty():
         disable_progress_bars()
-        disable_progress_bar()  # type: ignore[no-untyped-call]
-    provenance = resolve(models[role], MODELS / role)
+    provenance = resolve(models[role], DATA / "models" / role)
     for name, digest in provenance["sha256"].items():
-        logger.info("%s/%s: SHA-256 %s", MODELS / role, name, digest)
+        logger.info("%s/%s: SHA-256 %s", DATA / "models" / role, name, digest)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from stages.common.errors import DataError, run_stage
-from stages.common.io import write_table
+from stages.common.io import DATA, write_table
 from stages.common.reading import read_reviews_file
-from stages.common.schema import FINAL, STUDENTS
 from stages.common.spreadsheet import escape_formulas
+from stages.inference.classifier import Classifier
 from stages.ingestion.cleaning import clean
-from stages.modelling.predict import Classifier
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ def main() -> None:
         "--output", type=Path, help="CSV or Parquet to write: the input's columns, category, confidence"
     )
     parser.add_argument("--text-column", default="text", help="column with the reviews (default: %(default)s)")
-    parser.add_argument("--model", type=Path, default=STUDENTS / FINAL, help="student's folder (default: %(default)s)")
+    parser.add_argument("--model", type=Path, default=DATA / "student", help="student's folder (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="reviews a batch (default: %(default)s)")
     parser.add_argument(
         "--min-confidence",
@@ -65,7 +64,7 @@ def answer_one(model: Path, min_confidence: float = 0.0) -> None:
             "standard input is empty; pass a review, for instance `echo Платье село | python -m stages.predict`"
         )
     classifier = Classifier(model)
-    (probabilities,) = classifier.probabilities([text])
+    (probabilities,) = classifier.predict_batch([text])
     category = classifier.labels[probabilities.argmax()] if probabilities.max() >= min_confidence else ""
     print(f"{category}\t{probabilities.max():.4f}")
 
@@ -85,7 +84,7 @@ def answer_file(
     # Training saw cleaned texts.
     texts = [clean(text) for text in frame[text_column]]
     classifier = Classifier(model)
-    probabilities = classifier.probabilities_of_all(texts, batch_size)
+    probabilities = classifier.predict_proba(texts, batch_size)
     categories = [classifier.labels[index] for index in probabilities.argmax(axis=1)]
     answered = [bool(text) for text in texts] & (probabilities.max(axis=1) >= min_confidence)
     frame["category"] = np.where(answered, categories, "")

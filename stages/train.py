@@ -1,4 +1,4 @@
-"""Stage `train`: fine-tune the student on the rows of one variant (`python -m stages.train real`)."""
+"""Stage `train`: the student that learns from the rows up to one provenance (`python -m stages.train real`)."""
 
 from __future__ import annotations
 
@@ -6,71 +6,111 @@ import argparse
 import dataclasses
 import logging
 import shutil
+import time
+from pathlib import Path
 
-from transformers import set_seed
-
-from stages.common.config import load
+from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import write_json
-from stages.common.schema import DATASET, INGEST, METRICS, MODELS, PROVENANCES, STUDENTS
-from stages.modelling.checkpoints import run_folder
-from stages.modelling.curves import LiveCurves
-from stages.modelling.gold import labelled_gold
-from stages.modelling.rows import checked_rows, load_splits, variant_rows
-from stages.modelling.student import build_student, save_student
-from stages.modelling.trainer import fine_tune
+from stages.common.gold import labelled_gold
+from stages.common.io import DATA, METRICS, read_json, write_json
+from stages.common.labels import Labels
+from stages.common.provenances import PROVENANCES
+from stages.inference.folder import TRAINING, read_head, write_like
+from stages.training.checkpoints import run_folder
+from stages.training.config import Train
+from stages.training.curves import Curves
+from stages.training.encoder import Encoder
+from stages.training.learning import Learning, Rows, learn_all, learn_head
+from stages.training.rows import checked_rows, load_rows, variant_rows
 
 logger = logging.getLogger(__name__)
 
 
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    labels: Labels
+    train: Train
+
+
 def main() -> None:
-    """Write `data/students/<variant>/`, `metrics/train/<variant>/` (curves) and `metrics/train_<variant>.json`."""
-    parser = argparse.ArgumentParser(description="Fine-tune the student on the train rows up to one provenance.")
+    """Write `data/students/<variant>/` and the curves `metrics/train/<variant>/`."""
+    parser = argparse.ArgumentParser(description="Train the student on the train rows up to one provenance.")
     parser.add_argument("variant", choices=PROVENANCES, help="the last provenance whose rows are learned from")
     variant: str = parser.parse_args().variant
+    params = load(Params)
+    rows, checked = read_rows(params.labels.names, variant)
+    logger.info("%s: %d train rows, %d validation rows", variant, len(rows.train), len(rows.validation))
 
-    params = load()
-    splits = load_splits(DATASET, params.labels.names)
-    train_rows, validation_rows = variant_rows(splits["train"], variant), splits["validation"]
-    checked = labelled_gold(INGEST / "calibration.parquet", params.labels.names)
-    calibration_rows = validation_rows if checked.empty else checked_rows(checked, validation_rows)
-    logger.info("%s: %d train rows, %d validation rows", variant, len(train_rows), len(validation_rows))
-
-    settings = {"train": dataclasses.asdict(params.train), "seed": params.seed, "variant": variant}
-    weights = MODELS / "student"
-    set_seed(params.seed)
-    model, tokenizer = build_student(weights, params.labels.names, params.train)
-    checkpoints = run_folder(settings, weights, train_rows, validation_rows)
-    curves = LiveCurves(METRICS / "train" / variant)
-    calibration = {"rows": len(calibration_rows), "checked": not checked.empty}
-    result = fine_tune(
-        model,
-        tokenizer,
-        train_rows,
-        validation_rows,
-        calibration_rows,
-        params.train,
-        params.seed,
-        checkpoints,
-        callbacks=[curves],
-    )
-
-    student = STUDENTS / variant
-    shutil.rmtree(student, ignore_errors=True)
-    save_student(model, tokenizer, student, params.train.precision)
+    start = time.perf_counter()
+    encoder = Encoder(DATA / "models/student", params.labels.names, params.train, params.seed)
+    folder, curves = DATA / "students" / variant, Curves(METRICS / "train" / variant)
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = {"train": dataclasses.asdict(params.train), "encoder": encoder.identity, "variant": variant}
+    checkpoints = run_folder(settings, rows.train, rows.validation) if params.train.epochs else None
+    if checkpoints:
+        result = fine_tuned(encoder, rows, params, folder, checkpoints, curves)
+    else:
+        result = probed(encoder, rows, params, folder, curves)
+    calibration = {"rows": len(rows.calibration), "checked": checked}
     write_json(
-        METRICS / f"train_{variant}.json",
+        folder / TRAINING,
         {
-            "rows": len(train_rows),
+            "rows": len(rows.train),
             "best_epoch": result.best_epoch,
             "validation_macro_f1": round(result.macro_f1, 4),
             "temperature": round(result.temperature, 3),
             "calibration": calibration if params.train.temperature_scaling else None,
-            "seconds": round(result.seconds, 1),
-            "resumed_from_epoch": result.resumed_from_epoch,
+            # Of a trained encoder nobody else has the like.
+            "encoder": None if params.train.epochs else encoder.identity,
         },
     )
-    shutil.rmtree(checkpoints)
+    if checkpoints:
+        shutil.rmtree(checkpoints)
+    logger.info("%s: learnt in %.1f s", variant, time.perf_counter() - start)
+
+
+def read_rows(names: list[str], variant: str) -> tuple[Rows, bool]:
+    """The rows of one student, and whether those that its confidence is fitted to were checked by people."""
+    validation = load_rows(DATA / "dataset", "validation", names)
+    checked = labelled_gold(DATA / "ingest/calibration.parquet", names)
+    calibration = validation if checked.empty else checked_rows(checked, validation)
+    train = variant_rows(load_rows(DATA / "dataset", "train", names), variant)
+    return Rows(train, validation, calibration), not checked.empty
+
+
+def probed(encoder: Encoder, rows: Rows, params: Params, folder: Path, curves: Curves) -> Learning:
+    """A student that is a head on the encoder as it is; where another one has this encoder, none is loaded."""
+    twin = twin_of(encoder, folder)
+    bias = read_head(twin).bias is not None if twin else encoder.has_bias()
+    head, result = learn_head(encoder.features, rows, params.train, curves, bias=bias)
+    if twin:
+        write_like(twin, head, folder)
+    else:
+        encoder.write_with(head, folder)
+    return result
+
+
+def fine_tuned(
+    encoder: Encoder, rows: Rows, params: Params, folder: Path, checkpoints: Path, curves: Curves
+) -> Learning:
+    """A student whose encoder is trained; an interrupted training goes on from its last checkpoint."""
+    model, tokenizer = encoder.student()
+    result = learn_all(model, tokenizer, encoder.features, rows, params.train, params.seed, checkpoints, curves)
+    if result.resumed_from_epoch:
+        logger.info("went on from epoch %d", result.resumed_from_epoch)
+    encoder.write(folder)
+    return result
+
+
+def twin_of(encoder: Encoder, folder: Path) -> Path | None:
+    """Another student of this run that has the same encoder."""
+    for note in sorted(folder.parent.glob(f"*/{TRAINING}")):
+        if note.parent != folder and read_json(note).get("encoder") == encoder.identity:
+            return note.parent
+    return None
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from stages.common.config import Params, load
 from stages.composition.compose import compose
+from stages.composition.params import Params
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,8 +24,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 @pytest.fixture
 def params(tmp_path: Path) -> Params:
     """The default configuration."""
-    compose(tmp_path / "params.yaml", [], ROOT / "conf")
-    return load(tmp_path / "params.yaml")
+    return compose(tmp_path / "params.yaml", [], ROOT / "conf")
 
 
 @pytest.fixture

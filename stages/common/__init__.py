@@ -1,0 +1,1 @@
+"""What every package stands on: configuration, files, texts, arrays."""

@@ -1,4 +1,4 @@
-"""Atomic reads and writes: a file is there whole or not at all."""
+"""Where results lie, and atomic reads and writes of them: a file is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import platformdirs
+
+# Below the repository root; folders and files in them are named as in dvc.yaml.
+DATA = Path("data")
+# What is small enough for Git.
+METRICS = Path("metrics")
 
 
 @contextmanager
@@ -57,12 +61,3 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 def read_table(path: Path) -> pd.DataFrame:
     """Read a frame that `write_table` wrote."""
     return pd.read_csv(path, keep_default_na=False) if path.suffix == ".csv" else pd.read_parquet(path)
-
-
-def cache_folder() -> Path:
-    """Where downloads and the teacher's answers live: `RAZMETKA_CACHE`, or the user's cache folder.
-
-    Outside the repository and outside DVC on purpose: DVC deletes a stage's outputs when the stage starts,
-    and queued experiments run in copies of the repository that lack files neither Git nor DVC knows.
-    """
-    return Path(os.environ.get("RAZMETKA_CACHE") or platformdirs.user_cache_dir("razmetka"))

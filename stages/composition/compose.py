@@ -8,9 +8,9 @@ from dvc.utils.hydra import compose_and_dump
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from stages.common.config import Params, load
 from stages.common.errors import ConfigError
 from stages.common.io import atomic_path
+from stages.composition.params import Params, load_all
 
 CONF = Path("conf")
 
@@ -28,4 +28,4 @@ def compose(target: Path, overrides: list[str], conf: Path = CONF) -> Params:
             raise ConfigError(
                 f"cannot compose {conf}/ with {' '.join(overrides) or 'no overrides'}: {error}"
             ) from error
-        return load(temporary)
+        return load_all(temporary)

@@ -10,10 +10,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from stages.common.config import PARAMS, Params, load
+from stages.common.config import PARAMS
 from stages.common.errors import ConfigError
 from stages.common.io import atomic_path
 from stages.composition.compose import CONF, compose
+from stages.composition.params import Params, load_all
 
 # The line of conf/config.yaml that names the overlay.
 SELECTED = re.compile(r"^(\s*- experiment: )(\S+)$", re.MULTILINE)
@@ -37,7 +38,7 @@ def promote(name: str, params: Path = PARAMS, conf: Path = CONF) -> Path:
     source = selection.read_text(encoding="utf-8")
     if not SELECTED.search(source):
         raise ConfigError(f"{selection} has no line `- experiment: …` to select the overlay in")
-    wanted = load(params)
+    wanted = load_all(params)
     changes = differences(_composed(conf, "none"), wanted)
     if not changes:
         raise ConfigError(f"{params} is what {conf}/ composes without an experiment; there is nothing to promote")
@@ -78,4 +79,4 @@ def _different(base: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
 def _composed(conf: Path, experiment: str) -> Params:
     with tempfile.TemporaryDirectory() as folder:
         compose(Path(folder) / "params.yaml", [f"experiment={experiment}"], conf)
-        return load(Path(folder) / "params.yaml")
+        return load_all(Path(folder) / "params.yaml")

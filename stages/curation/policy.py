@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stages.common.config import Curate
-from stages.common.schema import FloatArray
+from stages.common.arrays import FloatArray
+from stages.curation.config import Curate
 from stages.curation.second_opinion import combine
 
 

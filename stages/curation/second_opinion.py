@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from stages.common.schema import FloatArray
+from stages.common.arrays import FloatArray
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from stages.analysis.embeddings import read_embeddings
-from stages.common.config import Params
-from stages.common.schema import EMBED, text_id
-from stages.common.vocabulary import read_vocabulary
+from stages.common.io import DATA
+from stages.common.texts import text_id
 from stages.curation.second_opinion import SecondOpinion
+from stages.embedding.stored import read_embeddings
+from stages.vocabulary.vocabulary import Vocabulary
 
 
-def fit_on_vocabulary(params: Params) -> SecondOpinion:
+def fit_on_vocabulary(vocabulary: Vocabulary, names: Sequence[str], regularisation: float) -> SecondOpinion:
     """Fit a `SecondOpinion` on the written seeds and on the phrases of products and their notes.
 
-    Stage `embed` left their embeddings.
-
-    Raises:
-        DataError: a label has no seed or no product (named).
+    Stage `embed` left their embeddings. `names` are the labels, `regularisation` as in `SecondOpinion.fit`.
     """
-    vocabulary = read_vocabulary(params.generate.seeds, params.generate.attributes, params.labels.names)
     written = pd.concat([vocabulary.seeds[["text", "label"]], vocabulary.phrases()])
-    vectors = read_embeddings(EMBED, [text_id(text) for text in written["text"]])
-    return SecondOpinion.fit(vectors, written["label"].to_list(), params.labels.names, params.curate.regularisation)
+    vectors = read_embeddings(DATA / "embed", [text_id(text) for text in written["text"]])
+    return SecondOpinion.fit(vectors, written["label"].to_list(), names, regularisation)

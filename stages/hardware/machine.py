@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 
 GIB = 2**30
 # Instruction sets that decide how fast a processor multiplies matrices, the best first.
@@ -71,6 +70,9 @@ def _cpuinfo() -> dict[str, str]:
 
 def usable_cards() -> tuple[Card, ...]:
     """Graphics cards that this environment's torch can use."""
+    # Imported here: whoever needs no card need not wait for it.
+    import torch
+
     if not torch.cuda.is_available():
         return ()
     properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]

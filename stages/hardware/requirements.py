@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stages.common.config import Vllm
 from stages.common.errors import ConfigError
 from stages.hardware.machine import Card, driver_cards, usable_cards
+from stages.llm.config import Vllm
 
 
 def shortfall(engine: Vllm, cards: Sequence[Card], unusable: Sequence[str] = ()) -> str:

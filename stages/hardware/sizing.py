@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.common.config import Params, Vllm
+from stages.composition.params import Params
 from stages.hardware.machine import GIB
+from stages.llm.config import Vllm
 
 # A review and its answer in tokens: what the prefix cache cannot hold of a labelling prompt is the review, half a
 # block of 16, the turn's end and the start of the answer; the whole prompt counts for attention and the cache.

@@ -1,0 +1,1 @@
+"""From a raw file to clean, unique, split rows."""

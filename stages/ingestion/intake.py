@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from stages.common.config import Data
 from stages.common.errors import DataError
-from stages.common.schema import GOLD, REVIEWS, letters, text_id
+from stages.common.texts import letters, text_id
 from stages.ingestion.cleaning import clean
+from stages.ingestion.config import Data
+from stages.ingestion.tables import GOLD, REVIEWS
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the rows: `rows_in` = `rows_out` + `duplicates` + `quarantined`; and how many checked ones are."""
+
+    rows_in: int
+    rows_out: int
+    duplicates: int
+    quarantined: int
+    quarantine_reasons: Mapping[str, int]
+    splits: Mapping[str, int]
+    gold: Mapping[str, int]
+    calibration: int
 
 
 @dataclass(frozen=True)
 class Intake:
-    """Rows in = len(reviews) + len(quarantined) + duplicates."""
+    """Rows that can be used, rows that cannot, and how many repeat another one."""
 
+    rows_in: int
     reviews: pd.DataFrame
     quarantined: pd.DataFrame
     duplicates: int
+
+    def counts(self, gold: pd.DataFrame, calibration: pd.DataFrame) -> Counts:
+        """The rows in figures, beside the checked rows for scores and for calibration."""
+        return Counts(
+            rows_in=self.rows_in,
+            rows_out=len(self.reviews),
+            duplicates=self.duplicates,
+            quarantined=len(self.quarantined),
+            quarantine_reasons=_value_counts(self.quarantined["reason"]),
+            splits=_value_counts(self.reviews["split"]),
+            gold=_value_counts(gold["gold_set"]),
+            calibration=len(calibration),
+        )
 
 
 def take_in(texts: pd.Series, data: Data, reserved: frozenset[str] = frozenset()) -> Intake:
@@ -44,7 +74,7 @@ def take_in(texts: pd.Series, data: Data, reserved: frozenset[str] = frozenset()
     quarantined = frame.loc[frame["reason"] != "", ["row", "reason", "raw"]].reset_index(drop=True)
     # A cell of megabytes would make the quarantine file as unreadable as the input.
     quarantined["raw"] = quarantined["raw"].str.slice(0, 200)
-    return Intake(REVIEWS.validate(reviews), quarantined, duplicates=len(kept) - len(unique))
+    return Intake(len(texts), REVIEWS.validate(reviews), quarantined, duplicates=len(kept) - len(unique))
 
 
 def take_in_gold(frame: pd.DataFrame, gold_set: str, text_column: str, labels: list[str], source: str) -> pd.DataFrame:
@@ -118,3 +148,7 @@ def _require_splits(reviews: pd.DataFrame, rows_in: int) -> None:
         raise DataError(
             f"{len(reviews)} of {rows_in} rows are usable, too few to train and validate on; give some hundreds"
         )
+
+
+def _value_counts(values: pd.Series) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().items()}

@@ -1,0 +1,1 @@
+"""How the teacher is asked for a category, and what its answer is worth."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stages.common.config import Prompt
+from stages.labelling.config import Prompt
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.common.schema import FloatArray
-
-# Inputs without content: what a teacher answers to them is its prior (Zhao et al. 2021, arXiv 2102.09690, sec. 5).
-CONTENT_FREE = ("", "N/A", "...", "отзыв", "[текст]", "товар", "заказ пришёл")
+from stages.common.arrays import FloatArray
 
 
 def contextual_prior(content_free: FloatArray) -> FloatArray:
-    """Prior of shape (labels,): the mean distribution over content-free inputs (rows, labels)."""
+    """Prior of shape (labels,): the mean distribution over content-free inputs (rows, labels).
+
+    What a teacher answers to an input without content is its prior (Zhao et al. 2021, arXiv 2102.09690, sec. 5).
+    """
     prior: FloatArray = content_free.mean(axis=0)
     return prior
 

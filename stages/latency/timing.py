@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from stages.common.config import Benchmark
-from stages.common.schema import FloatArray
+from stages.common.arrays import FloatArray
+from stages.latency.config import Benchmark
 
 Classify = Callable[[Sequence[str]], Any]
+
+
+@dataclass(frozen=True)
+class Single:
+    """Milliseconds of calls with one text each."""
+
+    calls: int
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True)
+class Batched:
+    """Throughput in batches."""
+
+    texts: int
+    batch_size: int
+    texts_per_second: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Both, and whether the slowest call kept the limit."""
+
+    single: Single
+    batched: Batched
+    limit_seconds: float
+    within_limit: bool
 
 
 def sample_texts(texts: Sequence[str], size: int, seed: int) -> list[str]:
@@ -37,28 +68,19 @@ def time_batches(classify: Classify, texts: Sequence[str], batch_size: int) -> F
     return np.array([_seconds(classify, batch) for batch in tqdm(batches, desc="batches", disable=None)])
 
 
-def benchmark(classify: Classify, texts: Sequence[str], settings: Benchmark, seed: int) -> dict[str, Any]:
-    """Single-text latency in ms, throughput in texts/s, and whether the slowest call kept the limit."""
+def measure(classify: Classify, texts: Sequence[str], settings: Benchmark, seed: int) -> Latency:
+    """Time `settings.singles` calls with one text each, and batches of as many as `settings` says."""
     singles = time_singles(classify, sample_texts(texts, settings.singles, seed), settings.warmup)
     many = sample_texts(texts, settings.batch_size * settings.batches, seed)
     batches = time_batches(classify, many, settings.batch_size)
-    p50, p95 = np.quantile(singles, [0.5, 0.95])
-    return {
-        "single": {
-            "calls": len(singles),
-            "mean_ms": round(float(singles.mean()), 2),
-            "p50_ms": round(float(p50), 2),
-            "p95_ms": round(float(p95), 2),
-            "max_ms": round(float(singles.max()), 2),
-        },
-        "batched": {
-            "texts": len(many),
-            "batch_size": settings.batch_size,
-            "texts_per_second": round(len(many) / float(batches.sum()), 1),
-        },
-        "limit_seconds": settings.limit_seconds,
-        "within_limit": bool(singles.max() <= 1000 * settings.limit_seconds),
-    }
+    p50, p95 = (round(float(value), 2) for value in np.quantile(singles, [0.5, 0.95]))
+    longest = float(singles.max())
+    return Latency(
+        single=Single(len(singles), round(float(singles.mean()), 2), p50, p95, round(longest, 2)),
+        batched=Batched(len(many), settings.batch_size, round(len(many) / float(batches.sum()), 1)),
+        limit_seconds=settings.limit_seconds,
+        within_limit=longest <= 1000 * settings.limit_seconds,
+    )
 
 
 def _seconds(classify: Classify, texts: Sequence[str]) -> float:

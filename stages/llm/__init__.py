@@ -1,0 +1,1 @@
+"""Language models behind one contract, and the cache of their answers."""

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from stages.common.config import Vllm
 from stages.common.errors import ConfigError
+from stages.llm.config import Vllm
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.common.io import cache_folder
+from stages.common.cache import cache_folder
 from stages.llm.backend import Backend, Choice, Completion, Sampling
 
 

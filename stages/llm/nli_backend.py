@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from stages.common.config import Vllm
 from stages.common.errors import BackendError, ModelError
 from stages.common.io import read_json
 from stages.llm.backend import Choice, Completion, Sampling
+from stages.llm.config import Vllm
 
 
 class NliBackend:

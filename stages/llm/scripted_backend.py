@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stages.common.config import Vllm
 from stages.llm.backend import Choice, Completion, Sampling
+from stages.llm.config import Vllm
 
 
 class ScriptedBackend:

@@ -19,10 +19,10 @@ import psutil
 import torch
 from transformers import AutoTokenizer
 
-from stages.common.config import Vllm
 from stages.common.errors import BackendError
 from stages.common.io import read_json
 from stages.llm.backend import Choice, Completion, Sampling
+from stages.llm.config import Vllm
 
 logger = logging.getLogger(__name__)
 

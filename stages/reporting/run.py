@@ -4,39 +4,77 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stages.common.config import Params
+from stages.common.config import section
 from stages.common.errors import DataError
-from stages.common.io import read_json, read_table
-from stages.common.schema import ANALYSE, EVALUATE, METRICS, SYNTHETIC_STEPS
+from stages.common.figures import read_figures
+from stages.common.io import DATA, METRICS, read_json, read_table
+from stages.common.labels import Labels
+from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.spreadsheet import unescape_formulas
+from stages.ingestion.config import Data
+from stages.labelling.config import Label, Prompt
+from stages.scoring.config import Evaluate
+from stages.scoring.gain import Gain
+from stages.scoring.scores import ClassScore
+from stages.synthesis.plan import Plan
+from stages.training.config import Train
+from stages.weights.config import Model
 
-PREDICTIONS = EVALUATE / "predictions.csv"
+PREDICTIONS = DATA / "evaluate/predictions.csv"
 POINTS = METRICS / "pictures" / "points.csv"
 CODE = ("stages", "conf", "dvc.yaml", "params.yaml")
-REQUIRED = ("ingest", "label", "dataset", "evaluate")
-OPTIONAL = ("per_class", "synthetic_gain", "benchmark", *(f"generate_{step}" for step in SYNTHETIC_STEPS))
+
+
+@section
+class Params:
+    """The settings that the page and the cards show."""
+
+    seed: int
+    labels: Labels
+    data: Data
+    models: dict[str, Model]
+    prompt: Prompt
+    label: Label
+    plan: Plan
+    train: Train
+    evaluate: Evaluate
 
 
 @dataclass(frozen=True)
 class Run:
     """Settings and results of a run; what it did not make is empty.
 
-    `metrics` maps the name of a file in `metrics/` to its content; `predictions` has the columns of
-    `report.predictions`, `points` those of `pictures.write_points`, `plan` those of `plan.imbalance_plan`.
+    `scores`, `gains` and `class_scores` are tables of `scoring.scores.Score`, `scoring.gain.Gain` and
+    `scoring.scores.ClassScore`; `predictions` has the columns of `scoring.predictions.predictions`, `points` those of
+    `drawing.pictures.write_points`, `plan` those of `synthesis.plan.imbalance_plan`. `intake`: counts of stage
+    `ingest`; `labelling` and `steps` (by step): `measures.labels.Labelling`, `measures.steps.StepMeasures`, as
+    mappings; `rows`: train rows by provenance and label; `latency`: a `latency.timing.Latency`, as a mapping.
     """
 
     params: Params
-    metrics: Mapping[str, Any]
+    scores: pd.DataFrame
     predictions: pd.DataFrame
+    intake: Mapping[str, Any]
+    labelling: Mapping[str, Any]
+    rows: Mapping[str, Mapping[str, int]]
+    gains: pd.DataFrame = field(default_factory=lambda: no_records(Gain))
+    class_scores: pd.DataFrame = field(default_factory=lambda: no_records(ClassScore))
+    steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    latency: Mapping[str, Any] = field(default_factory=dict)
     points: pd.DataFrame = field(default_factory=pd.DataFrame)
     plan: pd.DataFrame = field(default_factory=pd.DataFrame)
     commit: str = ""
+
+
+def no_records(of: type[Any]) -> pd.DataFrame:
+    """A table for records of a dataclass, without any."""
+    return pd.DataFrame(columns=[column.name for column in fields(of)])
 
 
 def read_run(params: Params) -> Run:
@@ -45,16 +83,23 @@ def read_run(params: Params) -> Run:
     Raises:
         DataError: a file is missing that every run leaves.
     """
-    for path in (*(METRICS / f"{name}.json" for name in REQUIRED), PREDICTIONS):
+    needed = [METRICS / "scores.csv", PREDICTIONS, DATA / "ingest/counts.json", DATA / "measures/labels.json"]
+    for path in needed:
         if not path.is_file():
             raise DataError(f"{path} does not exist; run `make repro`")
-    names = [name for name in (*REQUIRED, *OPTIONAL) if (METRICS / f"{name}.json").is_file()]
     return Run(
         params=params,
-        metrics={name: read_json(METRICS / f"{name}.json") for name in names},
+        scores=read_figures(METRICS / "scores.csv"),
         predictions=_read_texts(PREDICTIONS),
+        intake=read_json(DATA / "ingest/counts.json"),
+        labelling=read_json(DATA / "measures/labels.json"),
+        rows=read_json(DATA / "measures/rows.json"),
+        gains=read_figures(METRICS / "gain.csv"),
+        class_scores=read_figures(DATA / "evaluate/class_scores.csv"),
+        steps={step: read_json(DATA / f"measures/{step}.json") for step in SYNTHETIC_STEPS},
+        latency=read_json(DATA / "latency/latency.json"),
         points=_read_texts(POINTS),
-        plan=read_table(ANALYSE / "plan.csv") if (ANALYSE / "plan.csv").is_file() else pd.DataFrame(),
+        plan=read_table(DATA / "analyse/plan.csv"),
         commit=_commit(),
     )
 

@@ -1,0 +1,1 @@
+"""Three steps that write reviews of the rare classes, and the filters between them."""

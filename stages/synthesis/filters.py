@@ -7,50 +7,31 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pymorphy3
 
-from stages.analysis.embeddings import Embeddings, nearest_cosine
-from stages.common.config import Filters
-from stages.common.schema import FloatArray
+from stages.common.arrays import FloatArray, Vectors
+from stages.embedding.cosine import nearest_cosine
+from stages.synthesis.config import Filters
+from stages.synthesis.patterns import read_patterns
 from stages.synthesis.words import ngrams, words
 
 Mask = npt.NDArray[np.bool_]
 
-# In the order in which they are tried; the last one by `relabelled`.
-REASONS = (
-    "script",
-    "assistant_talk",
-    "length",
-    "repetition",
-    "unlikely",
-    "unfaithful",
-    "unknown_word",
-    "duplicate",
-    "copied",
-    "near_duplicate",
-    "another_category",
-)
-
-_ASSISTANT_TALK = re.compile(
+# What no language has in its reviews, and every model may write.
+_MODEL_TALK = re.compile(
     "|".join(
         (
-            # Answers to a request instead of a review.
-            r"^\W*(?:конечно|хорошо|разумеется|отлично)?\W*вот\s+(?:\w+\s+){0,3}(?:отзыв|вариант|пример|текст|перефраз)",
-            r"^\W*(?:конечно|разумеется)\W+вот\b",
-            r"языков\w+ модел|\bкак (?:ии|ai)\b|искусственн\w+ интеллект|нейросет|\bчат-?бот|виртуальн\w+ помощник",
-            r"не могу (?:помочь|сгенерировать|выполнить (?:эту?|ваш)|предоставить|создать)",
-            r"надеюсь, (?:что )?это (?:поможет|подойд)|если (?:у вас|вам) (?:есть|нужн\w+|возникн\w+) вопрос",
-            r"перефразирова|\b(?:данн|исходн|синтетическ)\w+ отзыв|сгенерированн",
-            # Labels of a prompt, those in conf/generate/ among them.
-            r"\b(?:отзыв|товар|о чём|первый|второй|гладко|вживую|категория|пояснение|задание|ответ|стиль)\s*\d*\s*:",
+            # Labels of a prompt.
             r"\b(?:review|product|category|user|assistant|system)\s*\d*\s*:",
             # Control tokens, mark-up, placeholders and code.
             r"<\|.{0,40}?\|>|\[/?inst\]|</?[a-z]\w*\b[^<>]*>|&[a-z]+;",
@@ -61,7 +42,6 @@ _ASSISTANT_TALK = re.compile(
     ),
     re.IGNORECASE | re.MULTILINE,
 )
-_MIXED_WORD = re.compile("[a-z][а-яё]|[а-яё][a-z]", re.IGNORECASE)
 _SAME_LETTER = re.compile(r"(\w)\1{9}")
 
 
@@ -76,14 +56,14 @@ class Known:
 
     originals: Sequence[str]
     synthetic: Sequence[str]
-    embeddings: Embeddings
+    embeddings: Vectors
     words: Collection[str] = ()
     shown: Sequence[str] = ()
 
 
 def apply_filters(
     candidates: pd.DataFrame,
-    embeddings: Embeddings,
+    embeddings: Vectors,
     known: Known,
     filters: Filters,
     min_mean_logprob: float | None = None,
@@ -98,13 +78,13 @@ def apply_filters(
     notes = [json.loads(attributes).get("notes", "") for attributes in candidates["attributes"]]
     reasons = np.full(len(all_texts), "", dtype=object)
     steps: dict[str, Callable[[list[str], npt.NDArray[np.intp]], Mask]] = {
-        "script": lambda texts, _: script(texts, filters.min_cyrillic_share),
-        "assistant_talk": lambda texts, _: assistant_talk(texts),
+        "script": lambda texts, _: script(texts, filters.script, filters.min_script_share),
+        "assistant_talk": lambda texts, _: assistant_talk(texts, read_patterns(filters.assistant_talk)),
         "length": lambda texts, _: length(texts, filters.min_chars, filters.max_chars),
         "repetition": lambda texts, _: repetition(texts),
         "unlikely": lambda _, rows: unlikely(logprobs[rows], min_mean_logprob),
         "unfaithful": lambda texts, rows: unfaithful(texts, [notes[row] for row in rows], filters.min_noted_share),
-        "unknown_word": lambda texts, _: unknown_word(texts, known.words, filters.dictionary),
+        "unknown_word": lambda texts, _: unknown_word(texts, known.words, filters.dictionary, filters.script),
         "duplicate": lambda texts, _: duplicate(texts, [*known.originals, *known.synthetic, *known.shown]),
         "copied": lambda texts, _: copied(texts, [*known.originals, *known.shown], filters.max_copied_words),
         "near_duplicate": lambda _, rows: near_duplicate(embeddings[rows], known.embeddings, filters.max_similarity),
@@ -116,32 +96,33 @@ def apply_filters(
     return candidates.assign(reason=reasons)
 
 
-def count_reasons(reasons: Sequence[str]) -> dict[str, int]:
-    """How many candidates were accepted, and how many failed by each reason, with zeros."""
-    counts = Counter(reasons)
-    return {"accepted": counts[""], **{reason: counts[reason] for reason in REASONS}}
+def script(texts: Sequence[str], alphabet: str, min_share: float) -> Mask:
+    """Fail text in another script than `alphabet`.
 
-
-def script(texts: Sequence[str], min_cyrillic_share: float) -> Mask:
-    """Fail text in another script.
-
-    A letter neither Cyrillic nor Latin, both in one word, broken bytes, or too few Cyrillic letters.
+    A letter neither of it nor Latin, both in one word, broken bytes, or a share of its letters below `min_share`.
     """
 
     def fails(text: str) -> bool:
-        letters = [character for character in text if character.isalpha()]
-        cyrillic = sum("\u0400" <= character <= "\u04ff" for character in letters)
-        # Latin letters end at U+024F; U+FFFD stands for half a character, cut off by a token limit.
-        foreign = len(letters) - cyrillic - sum(character < "\u0250" for character in letters)
-        mixed = _MIXED_WORD.search(text) is not None
-        return foreign > 0 or mixed or "\ufffd" in text or cyrillic < max(1, min_cyrillic_share * len(letters))
+        scripts = [script_of(character) for character in text]
+        letters = [found for found in scripts if found]
+        own = letters.count(alphabet)
+        foreign = len(letters) - sum(found in (alphabet, "latin") for found in letters)
+        mixed = any({one, next_one} == {"latin", alphabet} and one != next_one for one, next_one in pairwise(scripts))
+        # U+FFFD stands for half a character, cut off by a token limit.
+        return foreign > 0 or mixed or "\ufffd" in text or own < max(1, min_share * len(letters))
 
     return _mask(fails(text) for text in texts)
 
 
-def assistant_talk(texts: Sequence[str]) -> Mask:
-    """Fail what a language model says about its task: prompt labels, refusals, control tokens, mark-up, code."""
-    return _mask(_ASSISTANT_TALK.search(text) is not None for text in texts)
+@cache
+def script_of(character: str) -> str:
+    """The script of a letter, the first word of its Unicode name in lower case; "" for what is no letter."""
+    return unicodedata.name(character, "unnamed").split()[0].lower() if character.isalpha() else ""
+
+
+def assistant_talk(texts: Sequence[str], patterns: re.Pattern[str]) -> Mask:
+    """Fail what a language model says about its task: `patterns` of the language, control tokens, mark-up, code."""
+    return _mask(bool(patterns.search(text) or _MODEL_TALK.search(text)) for text in texts)
 
 
 def length(texts: Sequence[str], min_chars: int, max_chars: int) -> Mask:
@@ -193,17 +174,17 @@ def unfaithful(texts: Sequence[str], notes: Sequence[str], min_noted_share: floa
     return _mask(fails(text, note) for text, note in zip(texts, notes, strict=True))
 
 
-def unknown_word(texts: Sequence[str], known: Collection[str], language: str | None) -> Mask:
+def unknown_word(texts: Sequence[str], known: Collection[str], language: str | None, alphabet: str) -> Mask:
     """Fail text with a word that the dictionary of `language` lacks and that no `known` word is a form of.
 
-    A form shares all but the last letter, and at least five. Short words and those in other letters pass.
+    A form shares all but the last letter, and at least five. Short words and those not all in `alphabet` pass.
     """
     if language is None:
         return np.zeros(len(texts), dtype=bool)
     stems = {word[:-1] for word in known}
 
     def fails(word: str) -> bool:
-        if len(word) < 4 or not re.fullmatch("[а-яёіїєґ]+", word) or word in known:
+        if len(word) < 4 or word in known or any(script_of(character) != alphabet for character in word):
             return False
         borrowed = any(word[:size] in stems for size in range(5, len(word) + 1))
         return not borrowed and not _dictionary(language).word_is_known(word)
@@ -229,7 +210,7 @@ def copied(texts: Sequence[str], originals: Sequence[str], max_copied_words: int
     return _mask(any(hash(run) in known for run in ngrams(words(text), size)) for text in texts)
 
 
-def near_duplicate(embeddings: Embeddings, known: Embeddings, max_similarity: float) -> Mask:
+def near_duplicate(embeddings: Vectors, known: Vectors, max_similarity: float) -> Mask:
     """Fail rows whose cosine to a known row, or to an earlier row that did not fail, exceeds `max_similarity`."""
     failing = nearest_cosine(embeddings, known) > max_similarity
     kept = np.empty_like(embeddings)

@@ -13,15 +13,16 @@ from itertools import islice, zip_longest
 import numpy as np
 import pandas as pd
 
-from stages.analysis.embeddings import Embeddings
-from stages.common.config import Generate, Step
-from stages.common.schema import FloatArray, probability_matrix, text_id
+from stages.common.arrays import FloatArray, Vectors, probability_matrix
+from stages.common.texts import text_id
 from stages.curation.second_opinion import SecondOpinion, combine
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Completion, Sampling
 from stages.llm.cache import CachedModel
+from stages.synthesis.config import Generate, Step
 from stages.synthesis.filters import Known, apply_filters, relabelled
 from stages.synthesis.requests import Request
+from stages.synthesis.steps import Written
 
 logger = logging.getLogger(__name__)
 
@@ -34,16 +35,15 @@ class Generation:
     """All candidates of a step in order; `reason` is "" for the accepted ones. Columns as in `candidates_frame`."""
 
     candidates: pd.DataFrame
-    embeddings: Embeddings
+    embeddings: Vectors
 
     def accepted(self) -> pd.DataFrame:
         """The accepted rows."""
         return self.candidates[self.candidates["reason"] == ""].drop(columns="reason")
 
-    def shortfall(self, wanted: Mapping[str, int]) -> dict[str, int]:
-        """How many rows each class lacks that fell short of `wanted`."""
-        have = self.accepted()["label"].value_counts()
-        return {label: count - int(have.get(label, 0)) for label, count in wanted.items() if have.get(label, 0) < count}
+    def written(self) -> Written:
+        """The accepted rows with their embeddings."""
+        return Written(self.accepted(), self.embeddings[(self.candidates["reason"] == "").to_numpy()])
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Writer:
     prior: FloatArray
     opinion: SecondOpinion | None
     teacher_weight: float
-    embed: Callable[[list[str]], Embeddings]
+    embed: Callable[[list[str]], Vectors]
     settings: Generate
     seed: int
 
@@ -72,7 +72,7 @@ class Writer:
         interrupted step finds its answers in the cache.
         """
         rounds: list[pd.DataFrame] = []
-        vectors: list[Embeddings] = []
+        vectors: list[Vectors] = []
         asked = dict.fromkeys(wanted, 0)
         have = dict.fromkeys(wanted, 0)
         while True:
@@ -131,7 +131,7 @@ class Writer:
         return candidates_frame(batch, self.generator.complete(prompts, samplings, f"write {name}"), name)
 
     def _check(
-        self, step: Step, candidates: pd.DataFrame, rows: Embeddings, known: Known, rare: list[str]
+        self, step: Step, candidates: pd.DataFrame, rows: Vectors, known: Known, rare: list[str]
     ) -> pd.DataFrame:
         filtered = apply_filters(candidates, rows, known, self.settings.filters, step.min_mean_logprob)
         survivors = (filtered["reason"] == "").to_numpy()
@@ -145,7 +145,7 @@ class Writer:
         checked = relabelled(filtered, labels, confidence, rare, self.settings.filters)
         return checked.assign(confidence=confidence, probabilities=list(probabilities))
 
-    def _read(self, texts: pd.DataFrame, rows: Embeddings) -> FloatArray:
+    def _read(self, texts: pd.DataFrame, rows: Vectors) -> FloatArray:
         """Distributions (rows, labels) by those who also labelled the real reviews."""
         read, _ = self.teacher.label_reviews(texts, self.prior, explain=False)
         if read.empty:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.common.schema import FloatArray
+from stages.common.arrays import FloatArray
 from stages.common.templates import PromptTemplate
-from stages.common.vocabulary import Vocabulary
+from stages.vocabulary.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

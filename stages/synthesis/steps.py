@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from stages.analysis.embeddings import Embeddings
-from stages.common.config import Params
-from stages.common.schema import SYNTHETIC_STEPS
+from stages.common.arrays import Vectors
+from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.templates import PromptTemplate
-from stages.common.vocabulary import Vocabulary
-from stages.synthesis.requests import (
-    Request,
-    base_requests,
-    choose_exemplars,
-    retelling_requests,
-)
-
-
-def step_wanted(plan: pd.DataFrame) -> dict[str, int]:
-    """Rows to write in one step, by label: an equal part of what the plan asks for in all."""
-    due = plan[plan["to_generate"] > 0]
-    return {
-        str(label): -(-int(rows) // len(SYNTHETIC_STEPS))
-        for label, rows in zip(due["label"].to_list(), due["to_generate"].to_list(), strict=True)
-    }
+from stages.synthesis.config import Step
+from stages.synthesis.requests import Request, base_requests, choose_exemplars, retelling_requests
+from stages.vocabulary.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -35,7 +21,7 @@ class Written:
     """Accepted synthetic rows, and their embeddings (rows, dimensions)."""
 
     rows: pd.DataFrame
-    embeddings: Embeddings
+    embeddings: Vectors
 
     def joined(self, later: Written) -> Written:
         """These rows, then `later`'s."""
@@ -49,38 +35,53 @@ class Written:
         return Written(self.rows[chosen].reset_index(drop=True), self.embeddings[chosen])
 
 
+@dataclass(frozen=True)
+class Material:
+    """What a step writes from.
+
+    `train`: the real train rows, `real` (rows, dimensions) their embeddings. `earlier`: what the steps before wrote, of
+    which the last one's rows are told again; None for the first step.
+    """
+
+    vocabulary: Vocabulary
+    train: pd.DataFrame
+    real: Vectors
+    earlier: Written | None
+
+    def facts(self) -> list[str]:
+        """Products and what is noted about them, for they may use words that no dictionary has."""
+        return [
+            text
+            for listed in self.vocabulary.products.values()
+            for product, notes in listed.items()
+            for text in (product, *notes)
+        ]
+
+
 def step_requests(
     name: str,
-    params: Params,
+    step: Step,
     template: PromptTemplate,
-    wanted: Mapping[str, int],
-    vocabulary: Vocabulary,
-    train: pd.DataFrame,
-    real: Embeddings,
-    earlier: Written | None,
+    material: Material,
+    wanted: Iterable[str],
+    names: list[str],
+    seed: int,
 ) -> dict[str, Iterator[Request]]:
-    """Endless requests of step `name`, by label.
-
-    Args:
-        wanted: the labels to write for.
-        train: real train rows; `real` (rows, d) their embeddings.
-        earlier: what the steps before wrote, of which the last one's rows are told again; None for the first step.
-    """  # fmt: skip
-    step = getattr(params.generate, name)
+    """Endless requests of step `name` for each of the labels `wanted`; `names` are all labels in their order."""
     generators = {
-        label: np.random.default_rng([params.seed, SYNTHETIC_STEPS.index(name), number])
-        for number, label in enumerate(params.labels.names)
+        label: np.random.default_rng([seed, SYNTHETIC_STEPS.index(name), number]) for number, label in enumerate(names)
     }
-    if earlier is None:
+    vocabulary, train = material.vocabulary, material.train
+    if material.earlier is None:
         sure = train[train["confidence"] >= SURE]
         return {
             label: base_requests(template, vocabulary, sure, label, step.examples, generators[label])
             for label in wanted
         }
-    sources = earlier.of(SYNTHETIC_STEPS[SYNTHETIC_STEPS.index(name) - 1])
+    sources = material.earlier.of(SYNTHETIC_STEPS[SYNTHETIC_STEPS.index(name) - 1])
 
     def exemplars(group: pd.DataFrame) -> pd.DataFrame:
-        return train.iloc[choose_exemplars(sources.embeddings[group.index], real, step.examples)]
+        return train.iloc[choose_exemplars(sources.embeddings[group.index], material.real, step.examples)]
 
     return {
         label: retelling_requests(template, vocabulary, sources.rows, label, exemplars, generators[label])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     Qwen2Tokenizer,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from stages.common.errors import ModelError
 
@@ -33,6 +35,8 @@ def convert(gguf: Path, folder: Path) -> None:
     with gguf.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ModelError(f"{gguf.name} does not start with {MAGIC!r}: not a GGUF file, or parts in a wrong order")
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from stages.common.errors import ModelError
+from stages.common.links import link_or_copy
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ def link(source: Path, folder: Path) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         # The hub's cache holds symbolic links to blobs; a link to a link would break when the cache is pruned.
-        _link_or_copy((source / name).resolve(), target)
+        link_or_copy((source / name).resolve(), target)
 
 
 def _snapshot(repo: str, revision: str, patterns: list[str]) -> Path:
@@ -91,10 +90,3 @@ def _snapshot(repo: str, revision: str, patterns: list[str]) -> Path:
 
 def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -22,8 +22,8 @@ from typing import IO
 
 from tqdm import tqdm
 
-from stages.common.config import Wheel
 from stages.common.errors import ModelError
+from stages.weights.config import Wheel
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from datasets import load_dataset
 
-from stages.common.io import cache_folder
-from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS, text_id
+from stages.common.cache import cache_folder
+from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
+from stages.common.texts import text_id
+from stages.inference.folder import ENCODER, HEAD
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.e2e
 WHEELS = cache_folder() / "wheels"
+# More than any student reads.
+LONG = " ".join(["платье село после стирки"] * 400)
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +76,38 @@ def answers(path: Path) -> set[str]:
         return set()
 
 
-def metric(checkout: Path, name: str) -> dict:
-    return json.loads((checkout / "metrics" / f"{name}.json").read_text())
+def figures(checkout: Path, name: str) -> dict:
+    """A file of figures below data/."""
+    return json.loads((checkout / "data" / f"{name}.json").read_text())
+
+
+def scores(checkout: Path, table: str = "scores") -> pd.DataFrame:
+    """The table of scores over all rows of the gold set, by who was scored."""
+    whole = pd.read_csv(checkout / f"metrics/{table}.csv").query("subset == 'all'")
+    assert set(whole["gold_set"]) == {"sample_gold"}
+    return whole.set_index("who")
 
 
 def test_metrics_are_there(checkout):
-    ingest = metric(checkout, "ingest")
+    ingest = figures(checkout, "ingest/counts")
     assert ingest["rows_in"] == ingest["rows_out"] + ingest["quarantined"] + ingest["duplicates"] == 40
-    assert metric(checkout, "label")["label_coverage"] > 0.9
-    scores = metric(checkout, "evaluate")["sample_gold"]
-    for who in ("teacher", "curated", *PROVENANCES):
-        assert 0 <= scores[who]["all"]["weighted_f1"] <= 1
-        assert scores[who]["all"]["rows"] == 18
-    assert {parts["all"]["rows"] for parts in metric(checkout, "baselines")["sample_gold"].values()} == {18}
-    benchmark = metric(checkout, "benchmark")
-    assert benchmark["within_limit"]
-    assert benchmark["single"]["p95_ms"] >= benchmark["single"]["p50_ms"] > 0
+    assert figures(checkout, "measures/labels")["coverage"] > 0.9
+    scored = scores(checkout)
+    assert list(scored.index) == ["teacher", "curated", *PROVENANCES]
+    assert scored["weighted_f1"].between(0, 1).all()
+    assert set(scored["rows"]) == set(scores(checkout, "baselines")["rows"]) == {18}
+    latency = figures(checkout, "latency/latency")
+    assert latency["within_limit"]
+    assert latency["single"]["p95_ms"] >= latency["single"]["p50_ms"] > 0
+
+
+def test_a_reviewer_sees_ten_figures(checkout):
+    shown = json.loads(run(checkout, "-m", "dvc", "metrics", "show", "--json"))[""]["data"]
+    assert list(shown) == ["metrics/summary.json"]
+    summary = shown["metrics/summary.json"]["data"]
+    assert 8 <= len(summary) <= 12
+    assert summary["macro_f1"] == scores(checkout).loc[FINAL, "macro_f1"]
+    assert all(isinstance(value, float) for value in summary.values())
 
 
 def test_synthetic_rows_are_accounted_for_and_traceable(checkout):
@@ -95,14 +116,15 @@ def test_synthetic_rows_are_accounted_for_and_traceable(checkout):
     seeds = pd.read_csv(checkout / "data/raw/vocabulary/seeds.csv")
     known = {"seed-" + text_id(text) for text in seeds["text"]}
     known |= set(pd.read_parquet(checkout / "data/label/labels.parquet")["id"])
-    train = metric(checkout, "dataset")["train"]
+    train = figures(checkout, "measures/rows")
     assert train["written"] == {label: (seeds["label"] == label).sum() for label in rare}
     for step in SYNTHETIC_STEPS:
-        candidates = metric(checkout, f"generate_{step}")["candidates"]
-        written = pd.read_parquet(checkout / f"data/synthetic/{step}/written.parquet")
-        rejected = pd.read_csv(checkout / f"data/synthetic/{step}/rejected.csv")
-        assert candidates["accepted"] == len(written) == sum(train.get(step, {}).values())
-        assert sum(candidates.values()) == len(written) + len(rejected)
+        counts = figures(checkout, f"measures/{step}")["candidates"]
+        candidates = pd.read_parquet(checkout / f"data/synthetic/{step}/candidates.parquet")
+        written = candidates[candidates["reason"] == ""]
+        rejected = pd.read_csv(checkout / f"data/measures/rejected_{step}.csv")
+        assert counts["accepted"] == len(written) == sum(train.get(step, {}).values())
+        assert sum(counts.values()) == len(candidates) == len(written) + len(rejected)
         assert set(written["label"]) <= rare
         for row in written.itertuples():
             assert row.prompt
@@ -115,9 +137,51 @@ def test_seven_pictures_and_the_gain_of_each_step(checkout):
     pictures = checkout / "metrics/pictures"
     for form in ("png", "pdf"):
         assert len(list(pictures.glob(f"*.{form}"))) == 7
-    gain = metric(checkout, "synthetic_gain")["sample_gold"]
-    assert list(gain["macro_f1"]) == list(PROVENANCES)
-    assert list(gain["macro_f1_over_real"]) == list(gain["macro_f1_over_step_before"]) == list(PROVENANCES[1:])
+    gain = pd.read_csv(checkout / "metrics/gain.csv").query("measure == 'macro F1'")
+    assert list(gain.query("over == 'real'")["student"]) == PROVENANCES[1:]
+    assert set(zip(PROVENANCES[1:], PROVENANCES, strict=False)) <= set(zip(gain["student"], gain["over"], strict=True))
+
+
+def test_the_dataset_opens_as_hugging_face_users_open_it(checkout, labels, tmp_path):
+    opened = load_dataset(str(checkout / "data/dataset"), cache_dir=str(tmp_path))
+    assert {split: len(rows) for split, rows in opened.items()}.keys() == {"train", "validation", "test"}
+    assert opened["train"].features["label"].names == labels
+    assert (checkout / "data/dataset/README.md").read_text().startswith("---\n")
+
+
+def test_the_folder_to_share_is_complete(checkout, labels):
+    folder = checkout / "data/student"
+    parts = {"README.md", "example.py", "config.json", "tokenizer.json", HEAD, ENCODER}
+    assert parts <= {path.name for path in folder.iterdir()}
+    card = (folder / "README.md").read_text()
+    assert "language: ru" in card
+    assert "| sample_gold, all |" in card
+    done = subprocess.run(
+        [sys.executable, "example.py", LONG], cwd=folder, env=environment(checkout), capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    category, confidence, review = done.stdout.strip().split("\t")
+    assert category in labels
+    assert (0 < float(confidence) <= 1, review) == (True, LONG)
+
+
+def test_a_colleague_gets_student_and_data_from_a_remote(checkout, tmp_path):
+    run(checkout, "-m", "dvc", "remote", "add", "--force", "--default", "shared", str(tmp_path / "remote"))
+    run(checkout, "-m", "dvc", "push", "data/student", "data/dataset")
+    colleague = tmp_path / "colleague"
+    ignored = shutil.ignore_patterns("models", "students", "student", "dataset", "cache", "tmp")
+    shutil.copytree(checkout, colleague, ignore=ignored, symlinks=True)
+    run(colleague, "-m", "dvc", "pull", "data/student", "data/dataset")
+    assert not (colleague / "data/models").exists()
+    review = "платье село отлично"
+    answers = [
+        subprocess.run(
+            [sys.executable, "-m", "stages.predict"], cwd=folder, env=environment(checkout), input=review,
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for folder in (checkout, colleague)
+    ]  # fmt: skip
+    assert answers[0] == answers[1] != ""
 
 
 def test_dvc_shows_the_pictures(checkout):
@@ -130,7 +194,7 @@ def test_dvc_shows_the_pictures(checkout):
 def test_page_cards_and_picture_are_there(checkout):
     page = (checkout / "data/report/report.html").read_text(encoding="utf-8")
     assert "</html>" in page
-    assert {path.name for path in (checkout / "data/report").glob("*.md")} == {"model_card.md", "dataset_card.md"}
+    assert {path.name for path in (checkout / "data/report").glob("*.md")} == {"dataset_card.md"}
     assert (checkout / "metrics/pictures/original_data.png").stat().st_size > 10_000
 
 
@@ -170,7 +234,30 @@ def test_nothing_runs_again_and_a_new_loss_reruns_only_what_follows_it(checkout)
     rerun = {line.split("'")[1] for line in planned.splitlines() if line.startswith("Running stage")}
     run(checkout, "-m", "stages.compose", "experiment=smoke")
     assert rerun
-    assert all(name.startswith(("train@", "evaluate", "benchmark", "report")) for name in rerun), rerun
+    follows = ("check", "train@", "answer", "evaluate", "benchmark", "summary", "report", "package")
+    assert all(name.startswith(follows) for name in rerun), rerun
+
+
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("drawing/pictures.py", {"draw", "report", "package"}),
+        ("scoring/confusion.py", {"evaluate"}),
+        ("measures/synthetic.py", {"measure"}),
+        ("training/losses.py", {f"train@{student}" for student in PROVENANCES}),
+        ("hardware/sizing.py", set()),
+        ("llm/nli_backend.py", set()),
+    ],
+)
+def test_an_edit_makes_stale_what_runs_the_file_and_nothing_else(file, stale, checkout):
+    path = checkout / "stages" / file
+    source = path.read_text()
+    path.write_text(f"{source}# edited\n")
+    try:
+        status = json.loads(run(checkout, "-m", "dvc", "status", "--json"))
+    finally:
+        path.write_text(source)
+    assert set(status) == stale
 
 
 @pytest.mark.slow
@@ -193,3 +280,23 @@ def test_labelling_goes_on_after_kill_9(checkout):
     assert labelled[["id", "label"]].equals(expected[["id", "label"]])
     # None was lost, and none was asked for in a form that an uninterrupted run does not use.
     assert before < answers(store) <= answers(checkout.parent / "cache" / "responses.sqlite")
+
+
+def test_students_of_one_encoder_share_its_file(checkout):
+    """The last test of this module: its students stay those of `train.epochs=0`, which is the default of real runs."""
+    run(checkout, "-m", "stages.compose", "experiment=smoke", "train.epochs=0", "train.linear_probe=0.1")
+    run(checkout, "-m", "dvc", "repro", "package")
+    files = [
+        *(checkout / "data/students" / name / ENCODER for name in PROVENANCES),
+        checkout / "data/student" / ENCODER,
+    ]
+    assert len({file.stat().st_ino for file in files}) == 1
+    cached = [file for file in (checkout / ".dvc/cache").rglob("*") if file.is_file() and file.samefile(files[0])]
+    assert len(cached) == 1
+    heads = {(checkout / "data/students" / name / HEAD).read_bytes() for name in PROVENANCES}
+    assert len(heads) > 1
+    # DVC write-protects what it shares; the next run replaces it all the same.
+    run(checkout, "-m", "stages.compose", "experiment=smoke", "train.epochs=0", "train.linear_probe=0.2")
+    run(checkout, "-m", "dvc", "repro", "package")
+    assert {(checkout / "data/students" / name / HEAD).read_bytes() for name in PROVENANCES}.isdisjoint(heads)
+    assert len({file.stat().st_ino for file in files}) == 1

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS
-from tests.e2e.test_chain import copy_of_checkout, metric, run
+from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
+from tests.e2e.test_chain import copy_of_checkout, figures, run, scores
 
 pytestmark = pytest.mark.e2e
 
@@ -28,9 +28,9 @@ def config(checkout: Path, folder: str) -> dict:
 
 def test_the_teacher_is_a_qwen3_that_labelled_most_reviews(checkout, labels):
     assert config(checkout, "models/teacher")["architectures"] == ["Qwen3ForCausalLM"]
-    summary = metric(checkout, "label")
+    summary = figures(checkout, "measures/labels")
     # Random weights write explanations without a letter now and then; those rows are set aside.
-    assert summary["label_coverage"] > 0.8
+    assert summary["coverage"] > 0.8
     labelled = pd.read_parquet(checkout / "data/label/labels.parquet")
     assert set(labelled["label"]) <= set(labels)
     assert (labelled["explanation"] != "").any()
@@ -40,9 +40,9 @@ def test_the_teacher_is_a_qwen3_that_labelled_most_reviews(checkout, labels):
 
 def test_every_step_wrote_and_judged_candidates(checkout):
     # Random weights write nothing that passes the filters, or next to nothing; then the next step has no source.
-    written = [sum(metric(checkout, f"generate_{step}")["candidates"].values()) for step in SYNTHETIC_STEPS]
+    written = [sum(figures(checkout, f"measures/{step}")["candidates"].values()) for step in SYNTHETIC_STEPS]
     assert written[0] > 0
-    assert set(metric(checkout, "dataset")["train"]) >= {"real", "written"}
+    assert set(figures(checkout, "measures/rows")) >= {"real", "written"}
     assert len(list((checkout / "metrics/pictures").glob("*.png"))) == 7
 
 
@@ -50,14 +50,13 @@ def test_the_student_is_a_trained_xlm_roberta_with_the_nine_labels(checkout, lab
     student = config(checkout, f"students/{FINAL}")
     assert student["architectures"] == ["XLMRobertaForSequenceClassification"]
     assert [student["id2label"][str(index)] for index in range(9)] == labels
-    assert all(metric(checkout, f"train_{student}")["best_epoch"] == 1 for student in PROVENANCES)
-    assert metric(checkout, "benchmark")["within_limit"]
+    assert all(figures(checkout, f"students/{student}/training")["best_epoch"] == 1 for student in PROVENANCES)
+    assert figures(checkout, "latency/latency")["within_limit"]
 
 
 def test_teacher_and_student_are_scored_on_the_gold_rows(checkout):
-    scores = metric(checkout, "evaluate")["sample_gold"]
     everyone = ("teacher", "curated", *PROVENANCES)
-    assert {who: scores[who]["all"]["rows"] for who in scores} == dict.fromkeys(everyone, 18)
+    assert scores(checkout)["rows"].to_dict() == dict.fromkeys(everyone, 18)
 
 
 def test_nothing_runs_again(checkout):
@@ -69,5 +68,5 @@ def test_zero_shot_inference_labels_instead(checkout, labels):
     run(checkout, "-m", "stages.compose", "experiment=tiny", *changed)
     run(checkout, "-m", "dvc", "repro", "curate")
     assert config(checkout, "models/teacher")["architectures"] == ["DebertaV2ForSequenceClassification"]
-    assert metric(checkout, "label")["label_coverage"] == 1
+    assert len(pd.read_csv(checkout / "data/label/quarantine.csv")) == 0
     assert set(pd.read_parquet(checkout / "data/curate/labels.parquet")["label"]) <= set(labels)

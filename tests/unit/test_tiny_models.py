@@ -10,12 +10,13 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from stages.analysis.embeddings import embed
-from stages.common.config import Model, Params
 from stages.common.templates import load_template
 from stages.composition.compose import compose
+from stages.composition.params import Params
+from stages.embedding.embedder import Embedder
 from stages.llm.vllm_backend import VllmBackend, branching_nodes
-from stages.modelling.student import build_student, head_parameters
+from stages.training.student import build_student, head_parameters
+from stages.weights.config import Model
 from stages.weights.resolve import resolve
 from tests.conftest import ROOT
 from tests.tiny_models import make_all
@@ -91,7 +92,7 @@ def test_the_student_is_xlm_roberta_and_learns_with_gradient_checkpointing(folde
 
 
 def test_sbert_pools_by_the_mean_of_its_tokens(folder: Path, tiny: Params) -> None:
-    vectors = embed(REVIEWS, folder / "sbert", tiny.embed)
+    vectors = Embedder(folder / "sbert", tiny.embed).embed(REVIEWS)
     tokenizer = AutoTokenizer.from_pretrained(folder / "sbert")
     from transformers import BertModel
 

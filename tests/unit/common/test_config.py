@@ -3,15 +3,18 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from stages.common.config import load
+import stages.check
+from stages.common.config import load, section
 from stages.common.errors import ConfigError
+from stages.common.labels import Labels
 from stages.composition.compose import compose
+from stages.composition.params import load_all
 from tests.conftest import ROOT
 
 OPTIONS = [
     f"{path.relative_to(ROOT / 'conf').parent.as_posix()}={path.stem}"
     for path in sorted((ROOT / "conf").rglob("*.yaml"))
-    if path.parent != ROOT / "conf" and "catalogue" not in path.parts
+    if path.parent != ROOT / "conf" and not {"catalogue", "wheels"} & {*path.parts}
 ]
 
 
@@ -52,7 +55,45 @@ def changed(tmp_path: Path, key: str, value: object) -> Path:
 )
 def test_faults_are_refused_by_name(key, value, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
-        load(changed(tmp_path, key, value))
+        load_all(changed(tmp_path, key, value))
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    given = OmegaConf.load(ROOT / "params.yaml")
+    for key, value in (("train.epohs", 3), ("draw.neighbors", "many"), ("surprise", 1)):
+        OmegaConf.update(given, key, value, force_add=True)
+    OmegaConf.save(given, tmp_path / "params.yaml")
+    with pytest.raises(ConfigError) as refused:
+        load_all(tmp_path / "params.yaml")
+    assert all(named in str(refused.value) for named in ("train.epohs=3", "draw.neighbors='many'", "surprise=1"))
+
+
+def test_a_stage_reads_its_own_sections_and_no_others(tmp_path):
+    @section
+    class Own:
+        seed: int
+        labels: Labels
+
+    path = changed(tmp_path, "train.epohs", 3)
+    own = load(Own, path)
+    assert (own.seed, len(own.labels.names)) == (20, 9)
+    with pytest.raises(ConfigError, match=r"labels\.nams"):
+        load(Own, changed(tmp_path, "labels.nams", 3))
+
+
+def test_stage_check_refuses_the_whole_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    changed(tmp_path, "train.epohs", 3)
+    with pytest.raises(ConfigError, match=r"train\.epohs"):
+        stages.check.main()
+    assert not (tmp_path / "data").exists()
+    changed(tmp_path, "train.epochs", 3)
+    stages.check.main()
+    first = (tmp_path / "data/check/params.txt").read_bytes()
+    changed(tmp_path, "train.epochs", 4)
+    stages.check.main()
+    # Nothing that waits for it is run again by a setting that it found in order.
+    assert (tmp_path / "data/check/params.txt").read_bytes() == first
 
 
 def test_a_group_given_as_a_value_is_refused_when_composed(tmp_path):
@@ -64,12 +105,12 @@ def test_a_group_given_as_a_value_is_refused_when_composed(tmp_path):
 
 def test_missing_file_and_missing_key(tmp_path):
     with pytest.raises(ConfigError, match="make params"):
-        load(tmp_path / "params.yaml")
+        load_all(tmp_path / "params.yaml")
     given = OmegaConf.load(ROOT / "params.yaml")
     del given.seed
     OmegaConf.save(given, tmp_path / "params.yaml")
     with pytest.raises(ConfigError, match="lacks seed"):
-        load(tmp_path / "params.yaml")
+        load_all(tmp_path / "params.yaml")
 
 
 def test_unknown_option_is_refused(tmp_path):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from stages.common.config import load
 from stages.common.errors import ConfigError
 from stages.composition.compose import compose
+from stages.composition.params import load_all
 from stages.composition.promote import promote
 from tests.conftest import ROOT
 
@@ -35,9 +35,9 @@ def test_conf_then_composes_what_won(overrides: list[str], conf: Path, tmp_path:
     (conf / "train/loss/by_hand.yaml").write_text(weights, encoding="utf-8")
     params = tmp_path / "params.yaml"
     compose(params, overrides, conf)
-    winner = load(params)
+    winner = load_all(params)
     overlay = promote("winner", params, conf)
-    assert load(params) == winner
+    assert load_all(params) == winner
     compose(tmp_path / "again.yaml", [], conf)
     assert (tmp_path / "again.yaml").read_text() == params.read_text()
     assert overlay.read_text().startswith("# @package _global_\n")
@@ -57,7 +57,7 @@ def test_a_second_winner_takes_the_place_of_the_first(conf: Path, tmp_path: Path
     promote("first", params, conf)
     compose(params, ["seed=7"], conf)
     promote("second", params, conf)
-    assert (load(params).train.epochs, load(params).seed) == (9, 7)
+    assert (load_all(params).train.epochs, load_all(params).seed) == (9, 7)
 
 
 def test_what_an_overlay_cannot_say_is_refused_and_nothing_changes(conf: Path, tmp_path: Path) -> None:

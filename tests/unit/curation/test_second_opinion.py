@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.common.config import Curate
 from stages.common.errors import ConfigError
+from stages.curation.config import Curate
 from stages.curation.policy import apply_policy, likely_errors
 from stages.curation.second_opinion import SecondOpinion, combine
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from stages import models as stage
-from stages.common.config import Params, Vllm
 from stages.common.errors import ConfigError
 from stages.composition.compose import compose
+from stages.composition.params import Params
 from stages.hardware import requirements
 from stages.hardware.machine import Card
 from stages.hardware.requirements import require_hardware, shortfall
+from stages.llm.config import Vllm
 from tests.conftest import ROOT
 
 T4 = Card("Tesla T4", 14.6, 7.5)
@@ -62,7 +63,7 @@ def test_models_stops_before_any_download(params: Params, tmp_path: Path, monkey
     gpu = replace(params, vllm=engine(tmp_path, "profile=gpu"))
     monkeypatch.setattr(requirements, "usable_cards", lambda: ())
     monkeypatch.setattr(requirements, "driver_cards", lambda: ())
-    monkeypatch.setattr(stage, "load", lambda: gpu)
+    monkeypatch.setattr(stage, "load", lambda _: gpu)
     monkeypatch.setattr(stage, "resolve", lambda *_: pytest.fail("fetched"))
     monkeypatch.setattr(sys, "argv", ["models", "teacher"])
     with pytest.raises(

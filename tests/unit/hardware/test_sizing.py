@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.gpu_sizing import checks
-from stages.common.config import Params
+from stages.composition.params import Params
 from stages.hardware.sizing import (
     GIB,
     NETWORKS,

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.config import Data, Gold
 from stages.common.errors import DataError
-from stages.common.schema import letters
+from stages.common.gold import COLUMNS
+from stages.common.texts import letters
+from stages.ingestion.config import Data, Gold
 from stages.ingestion.intake import take_in, take_in_gold, without
+from stages.ingestion.tables import GOLD
 
 DATA = Data(
     name="t", path="t.csv", text_column="text", gold=Gold(folder=".", sets={}), min_chars=2, max_chars=100,
@@ -70,3 +72,7 @@ def test_gold_keeps_labelled_rows_and_refuses_unknown_labels():
         take_in_gold(frame.assign(label=" "), "g", "text", ["обувь"], "g.csv")
     with pytest.raises(DataError, match="no column 'label'"):
         take_in_gold(frame[["text"]], "g", "text", ["посуда"], "g.csv")
+
+
+def test_checked_rows_have_the_columns_that_their_readers_expect() -> None:
+    assert tuple(GOLD.columns) == COLUMNS

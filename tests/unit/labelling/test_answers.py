@@ -29,7 +29,7 @@ def test_explanation_may_be_left_out_where_it_is_not_wanted(params):
 
 @given(raw=st.text())
 def test_never_a_default_class(raw):
-    from stages.common.config import Prompt
+    from stages.labelling.config import Prompt
 
     prompt = Prompt(
         reasoning_prefix="",

@@ -151,9 +151,9 @@ def test_a_backend_whose_probabilities_do_not_sum_to_one_is_refused(teacher):
 
 def test_a_prompt_without_the_review_is_refused(teacher, tmp_path):
     (tmp_path / "a.jinja").write_text("{{ labels }}")
-    blind = replace(teacher, prompt=replace(teacher.prompt, template=str(tmp_path / "a.jinja")))
+    # Said before anything is asked.
     with pytest.raises(ConfigError, match="never uses"):
-        blind.label_reviews(FRAME)
+        replace(teacher, prompt=replace(teacher.prompt, template=str(tmp_path / "a.jinja")))
 
 
 def test_strict_is_the_original_prompt_to_the_letter(labels):

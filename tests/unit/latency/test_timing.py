@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from stages.common.config import Benchmark
-from stages.latency.hardware import hardware
-from stages.latency.timing import benchmark, sample_texts, time_batches, time_singles
+from stages.latency.conditions import conditions
+from stages.latency.config import Benchmark
+from stages.latency.timing import measure, sample_texts, time_batches, time_singles
 
 
 def test_singles_are_timed_one_by_one_after_warm_up() -> None:
@@ -40,13 +40,13 @@ def test_few_texts_are_taken_over_and_over() -> None:
 @pytest.mark.parametrize(("limit", "within"), [(1.0, True), (0.001, False)])
 def test_the_slowest_call_decides_about_the_limit(limit: float, within: bool) -> None:
     settings = Benchmark(singles=2, warmup=0, batch_size=2, batches=1, limit_seconds=limit)
-    measured = benchmark(lambda texts: time.sleep(0.003), ["a", "b"], settings, seed=0)
-    assert measured["within_limit"] is within
-    assert measured["single"]["p50_ms"] <= measured["single"]["p95_ms"] <= measured["single"]["max_ms"]
-    assert 0 < measured["batched"]["texts_per_second"] < 2 / 0.003
+    measured = measure(lambda texts: time.sleep(0.003), ["a", "b"], settings, seed=0)
+    assert measured.within_limit is within
+    assert measured.single.p50_ms <= measured.single.p95_ms <= measured.single.max_ms
+    assert 0 < measured.batched.texts_per_second < 2 / 0.003
 
 
 def test_hardware_names_the_processor() -> None:
-    described = hardware()
+    described = conditions()
     assert described["cpu"]
     assert described["threads"]

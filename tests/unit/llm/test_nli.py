@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from stages.common.config import Params
 from stages.common.errors import BackendError, ModelError
 from stages.common.io import write_json
+from stages.composition.params import Params
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Sampling, open_backend
 from stages.llm.cache import CachedModel

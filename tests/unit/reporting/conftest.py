@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from stages.analysis.pictures import STEP_NAMES, write_points
-from stages.common.config import Params
 from stages.common.io import write_json, write_table
 from stages.common.spreadsheet import escape_formulas
+from stages.composition.params import Params
+from stages.drawing.pictures import STEP_NAMES, write_points
 from stages.reporting.run import Run, read_run
+from stages.scoring import gain, scores
+from stages.scoring.agreement import AGREEMENT
+from stages.scoring.gain import MACRO_F1, Gain
+from stages.scoring.scores import ClassScore, Score
 
 ATTACK = "</script><script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\"> & =1+1"
 RARE = ["обувь", "посуда"]
 
 
-def f1_scores(value: float) -> dict[str, float | int]:
-    """Scores of one classifier on one part."""
-    scores: dict[str, float | int] = {"rows": 4, "accuracy": value, "ece": 0.1}
-    for name in ("weighted_f1", "macro_f1"):
-        scores |= {name: value, f"{name}_low": value - 0.1, f"{name}_high": value + 0.1}
-    return scores
+def score(gold_set: str, who: str, value: float, subset: str = "all") -> Score:
+    """The score of one classifier on one part."""
+    return Score(gold_set, who, subset, 4, *(value, value - 0.1, value + 0.1) * 3, 0.1, 0.05)
+
+
+SCORES = [
+    score("main", "teacher", 0.5),
+    score("main", "real", 0.3),
+    score("main", "style", 0.4),
+    score("other", "style", 0.2),
+    score("other", "style", 0.25, "clear"),
+]
 
 
 @pytest.fixture
@@ -37,53 +46,50 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         "base": {"обувь": 2},
         "style": {"обувь": 1, "посуда": 3},
     }
-    metrics = {
-        "ingest": {"rows_out": 14, "duplicates": 1, "quarantined": 2, "calibration": 0},
-        "label": {"label_coverage": 1.0, "mean_confidence": 0.8},
-        "dataset": {"train": counts},
-        "evaluate": {
-            "main": {
-                "teacher": {"all": f1_scores(0.5)},
-                "real": {"all": f1_scores(0.3)},
-                "style": {"all": f1_scores(0.4)},
-            },
-            "other": {"style": {"all": f1_scores(0.2), "clear": f1_scores(0.25)}},
-        },
-        "per_class": {
-            "main": {
-                who: {name: {"precision": 0.5, "recall": 0.5, "f1": f1, "support": 2} for name in names[:3]}
-                for who, f1 in (("teacher", 0.5), ("real", 0.0), ("style", 0.25))
-            }
-        },
-        "synthetic_gain": {
-            "main": {
-                "macro_f1_over_real": {"style": {"difference": 0.1, "low": -0.02, "high": 0.2}},
-                "final_f1_over_real": {names[0]: {"difference": 0.25, "low": 0.1, "high": 0.4}},
-            }
-        },
-        "benchmark": {
+    write_table(tmp_path / "metrics/scores.csv", scores.as_table(SCORES, Score))
+    by_class = [
+        ClassScore("main", who, name, 0.5, 0.5, f1, 2)
+        for who, f1 in (("teacher", 0.5), ("real", 0.0), ("style", 0.25))
+        for name in names[:3]
+    ]
+    write_table(tmp_path / "data/evaluate/class_scores.csv", scores.as_table(by_class, ClassScore))
+    gains = [
+        Gain("main", "style", "real", MACRO_F1, 0.1, -0.02, 0.2),
+        Gain("main", "style", "paraphrase", MACRO_F1, 0.9, 0.8, 1.0),
+        Gain("main", "style", "real", names[0], 0.25, 0.1, 0.4),
+    ]
+    write_table(tmp_path / "metrics/gain.csv", gain.as_table(gains))
+    measured = {"distinct_2": {"synthetic": None, "real": 0.9}}
+    files = {
+        "ingest/counts": {"rows_out": 14, "duplicates": 1, "quarantined": 2, "calibration": 0},
+        "measures/labels": {"coverage": 1.0, "mean_confidence": 0.8},
+        "measures/rows": counts,
+        "latency/latency": {
             "single": {"calls": 5, "mean_ms": 30.0, "p50_ms": 29.0, "p95_ms": 41.0, "max_ms": 60.0},
             "batched": {"texts": 8, "batch_size": 4, "texts_per_second": 50.0},
             "limit_seconds": 5.0,
             "within_limit": True,
-            "hardware": {"cpu": "a processor", "gpu": None, "threads": 2, "torch": "2"},
+            "conditions": {"cpu": "a processor", "gpu": None, "threads": 2, "torch": "2"},
         },
-        "generate_base": {
+        "measures/base": {
             "candidates": {"accepted": 2, "script": 6, "length": 0},
             "accepted_share": 0.25,
             "shortfall": {"обувь": 1},
-            "measures": {"distinct_2": {"synthetic": None, "real": 0.9}},
+            "measures": measured,
         },
-        # A step that had nothing to ask for.
-        "generate_paraphrase": {
-            "candidates": {"accepted": 0, "script": 0},
-            "accepted_share": None,
-            "shortfall": {"обувь": 2},
-            "measures": {"distinct_2": {"synthetic": None, "real": 0.9}},
+        # Steps that had nothing to ask for, one of them for want of sources.
+        **{
+            f"measures/{step}": {
+                "candidates": {"accepted": 0, "script": 0},
+                "accepted_share": None,
+                "shortfall": {"обувь": 2},
+                "measures": measured,
+            }
+            for step in ("paraphrase", "style")
         },
     }
-    for name, content in metrics.items():
-        write_json(tmp_path / f"metrics/{name}.json", content)
+    for name, content in files.items():
+        write_json(tmp_path / f"data/{name}.json", content)
     plan = pd.DataFrame({"label": names, "rare": [name not in ("одежда", "нет товара") for name in names]})
     write_table(tmp_path / "data/analyse/plan.csv", plan)
     rows = [
@@ -108,7 +114,7 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         columns=["gold_set", "id", "text", "actual", "predicted", "confidence", "teacher"],
     )
     write_table(tmp_path / "data/evaluate/predictions.csv", escape_formulas(predictions))
-    (tmp_path / "data/dataset").mkdir()
+    (tmp_path / "data/dataset").mkdir(exist_ok=True)
     (tmp_path / "data/dataset/README.md").write_text("# Training set\n", encoding="utf-8")
     return tmp_path
 
@@ -122,15 +128,12 @@ def run(folder: Path, params: Params) -> Run:
 @pytest.fixture
 def unchecked(run: Run) -> Run:
     """The least that a run leaves: no checked reviews, no synthetic rows, no benchmark."""
-    agreement = {"rows": 4, "agreement": 0.5, "agreement_low": 0.2, "agreement_high": 0.8}
-    metrics = {
-        "ingest": run.metrics["ingest"],
-        "label": run.metrics["label"],
-        "dataset": {"train": {"real": {"одежда": 8}}},
-        "evaluate": {"agreement_with_teacher": {"style": agreement}},
-        "per_class": {},
-    }
-    predictions = run.predictions.head(4).assign(gold_set="agreement_with_teacher", actual="")
-    return dataclasses.replace(
-        run, metrics=metrics, predictions=predictions, points=pd.DataFrame(), plan=pd.DataFrame(), commit=""
+    agreement = Score(AGREEMENT, "style", "all", 4, 0.5, 0.2, 0.8)
+    return Run(
+        params=run.params,
+        scores=scores.as_table([agreement], Score),
+        predictions=run.predictions.head(4).assign(gold_set=AGREEMENT, actual=""),
+        intake=run.intake,
+        labelling=run.labelling,
+        rows={"real": {"одежда": 8}},
     )

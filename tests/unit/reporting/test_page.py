@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+import stages.package
 import stages.report
-from stages.common.config import Params
+from stages.composition.params import Params
+from stages.inference.folder import ENCODER, HEAD
 from stages.reporting.figures import figures
 from stages.reporting.page import card, page
 from stages.reporting.run import Run
@@ -96,9 +98,29 @@ def test_cards_are_markdown_with_a_readable_head(run: Run, unchecked: Run) -> No
 
 
 def test_the_stage_writes_page_and_cards(folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages.report, "load", lambda: params)
+    monkeypatch.setattr(stages.report, "load", lambda _: params)
     stages.report.main()
     first = {path.name: path.read_bytes() for path in (folder / "data/report").iterdir()}
-    assert set(first) == {"report.html", "model_card.md", "dataset_card.md"}
+    assert set(first) == {"report.html", "dataset_card.md"}
     stages.report.main()
     assert first == {path.name: path.read_bytes() for path in (folder / "data/report").iterdir()}
+
+
+def test_the_student_is_packaged_with_card_and_example(
+    folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages.package, "load", lambda _: params)
+    student = folder / "data/students/style"
+    student.mkdir(parents=True)
+    for name in (ENCODER, HEAD):
+        (student / name).write_bytes(b"weights")
+    (folder / "data/student").mkdir()
+    (folder / "data/student/leftover.txt").write_text("of another run")
+    for _ in range(2):
+        stages.package.main()
+    packaged = {path.name: path for path in (folder / "data/student").iterdir()}
+    assert set(packaged) == {ENCODER, HEAD, "README.md", "example.py"}
+    # One file under two names.
+    assert packaged[ENCODER].samefile(student / ENCODER)
+    assert "trust_remote_code=True" in packaged["README.md"].read_text()
+    compile(packaged["example.py"].read_text(), "example.py", "exec")

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-import stages.embed
-import stages.generate
+from stages.embedding.embedder import Embedder
 
 
-def embed(texts: Sequence[str], *_: object) -> np.ndarray:
+def embed(_: Embedder, texts: Sequence[str]) -> np.ndarray:
     """Unit rows that differ wherever the texts do."""
     rows = [np.random.default_rng(zlib.crc32(text.encode())).normal(size=16) for text in texts]
     vectors = np.array(rows, dtype=np.float32).reshape(-1, 16)
@@ -22,5 +21,5 @@ def embed(texts: Sequence[str], *_: object) -> np.ndarray:
 @pytest.fixture
 def scripted_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take `embed` in the place of every embedding model."""
-    for stage in (stages.embed, stages.generate):
-        monkeypatch.setattr(stage, "embed", embed)
+    monkeypatch.setattr(Embedder, "__init__", lambda *_: None)
+    monkeypatch.setattr(Embedder, "embed", embed)

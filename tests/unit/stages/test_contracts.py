@@ -10,7 +10,10 @@ PACKAGES = {f"stages.{path.parent.name}" for path in (ROOT / "stages").glob("*/_
 
 
 def test_every_stage_and_package_is_under_contract():
-    independent, library, common = CONTRACTS
+    independent, library, common, making, _, whole = CONTRACTS
     assert set(independent["modules"]) == set(library["forbidden_modules"]) == STAGES
     assert set(library["source_modules"]) == PACKAGES
     assert set(common["forbidden_modules"]) == PACKAGES - {"stages.common"}
+    # Every package either makes data or tells of it.
+    assert {"stages.common", *making["source_modules"], *making["forbidden_modules"]} == PACKAGES
+    assert set(whole["source_modules"]) == PACKAGES - {"stages.composition", "stages.hardware"}

@@ -1,89 +1,98 @@
-"""DVC does not follow imports: whatever code a stage runs must stand among its deps."""
+"""What dvc.yaml says of the stages: the code they run, the parameters they read, the students there are."""
+
+from __future__ import annotations
 
 import ast
+import importlib
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from stages.analysis.pictures import choose_pictures
-from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS
-from tests.conftest import ROOT
+from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
+from stages.drawing.pictures import choose_pictures
+from tests.code_deps import ROOT, closure, code_deps, definitions, entry, reruns
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-DAG = PIPELINE["stages"]
-STAGES = {name: stage.get("do", stage) for name, stage in DAG.items()}
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = definitions()
+FILES = sorted((ROOT / "stages").rglob("*.py"))
+# How many stages a definition makes.
+COPIES = {"models": len(PARAMS["models"]), "generate": len(SYNTHETIC_STEPS), "train": len(PROVENANCES)}
+# Those that take minutes or cost money.
+EXPENSIVE = {"models", "label", "embed", "generate", "train"}
+# Packages that draw, print or score.
+TELLING = ("drawing", "measures", "reporting", "scoring", "latency", "hardware/sizing.py")
 
 
-def module_file(module: str) -> Path | None:
-    path = ROOT / module.replace(".", "/")
-    candidates = [path.with_suffix(".py"), path / "__init__.py"]
-    return next((file for file in candidates if file.is_file()), None)
-
-
-def imported(file: Path) -> set[Path]:
-    """Files of this project that `file` imports, inside functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        found |= {path for name in names if name.startswith("stages") and (path := module_file(name))}
-    return found - {ROOT / "stages/__init__.py"}
-
-
-def reached(file: Path) -> set[Path]:
-    seen, open_files = set(), {file}
-    while open_files:
-        seen |= open_files
-        open_files = {found for path in open_files for found in imported(path)} - seen
-    return seen
+def code(name: str) -> list[str]:
+    return [dep for dep in STAGES[name]["deps"] if dep.startswith("stages/") and "$" not in dep]
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_imports_are_deps(name):
-    stage = STAGES[name]
-    module = stage["cmd"].split()[2]
-    deps = [ROOT / dep for dep in stage["deps"] if "$" not in dep]
-    missing = [
-        str(path.relative_to(ROOT))
-        for path in reached(module_file(module))
-        if not any(path == dep or dep in path.parents for dep in deps)
-    ]
-    assert not missing, f"stage {name} runs {missing} but does not list it in deps"
+def test_the_code_among_the_deps_is_what_the_stage_imports(name):
+    assert code(name) == code_deps(entry(name)), "run `make deps`"
+
+
+def test_an_edit_reruns_the_stages_that_run_the_file_and_no_others(capsys):
+    table = reruns({name: code(name) for name in STAGES}, FILES)
+    runs = {name: closure(entry(name)) for name in STAGES}
+    wrong = []
+    for file, stages in table.items():
+        # A docstring of a package is no code; a template belongs to the code that reads it.
+        if file.name != "__init__.py":
+            wrong += [
+                f"{file.relative_to(ROOT)}: {stages}" for _ in [0] if stages != [n for n in STAGES if file in runs[n]]
+            ]
+    assert not wrong
+    total = sum(COPIES.get(stage, 1) for stages in table.values() for stage in stages)
+    with capsys.disabled():
+        print(f"\n{total} reruns of stages over {len(FILES)} files in stages/, an edit to each at a time")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file for file in FILES if str(file.relative_to(ROOT / "stages")).startswith(TELLING)],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_an_edit_that_draws_prints_or_scores_reruns_nothing_that_costs_minutes(file):
+    (stages,) = reruns({name: code(name) for name in STAGES}, [file]).values()
+    assert not EXPENSIVE & set(stages)
+
+
+def test_packages_run_nothing_of_their_own():
+    for file in (ROOT / "stages").rglob("__init__.py"):
+        body = ast.parse(file.read_text()).body
+        assert all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body), file
+
+
+@pytest.mark.parametrize("name", ["label", "generate"])
+def test_the_chosen_backend_is_a_dep_and_brings_no_more_along(name):
+    (named,) = (dep for dep in STAGES[name]["deps"] if "_backend.py" in dep)
+    assert named == f"stages/llm/${{{name}.backend}}_backend.py"
+    runs = {path for dep in code(name) for path in [ROOT / dep, *(ROOT / dep).rglob("*.py")]}
+    for backend in (ROOT / "stages/llm").glob("*_backend.py"):
+        assert closure(backend) - {backend} <= runs, backend
+
+
+def listed(name: str) -> set[str]:
+    """The sections of params.yaml that dvc.yaml lists for a stage."""
+    return {key.split(".")[0] for key in STAGES[name].get("params", [])}
+
+
+def read(name: str) -> set[str]:
+    """The sections of params.yaml that the stage loads: the fields of what it calls `Params`."""
+    module = importlib.import_module(f"stages.{entry(name).stem}")
+    return {field.name for field in fields(module.Params)} if hasattr(module, "Params") else set()
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_code_deps_exist_and_are_used(name):
-    stage = STAGES[name]
-    used = reached(module_file(stage["cmd"].split()[2]))
-    for dep in stage["deps"]:
-        if dep.startswith("stages/"):
-            path = ROOT / dep
-            assert path.exists(), f"{name} depends on {dep}, which is not there"
-            assert any(file == path or path in file.parents for file in used), f"{name} lists {dep} but never runs it"
-
-
-def sections(file: Path) -> set[str]:
-    """Sections of params.yaml that the functions of `file` read off a variable called `params`."""
-    nodes = ast.walk(ast.parse(file.read_text()))
-    return {
-        node.attr
-        for node in nodes
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "params"
-    }
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_params_exist_and_hold_what_the_stage_reads(name):
-    stage = STAGES[name]
-    listed = [key.split(".")[0] for key in stage.get("params", [])]
-    assert set(listed) <= set(yaml.safe_load((ROOT / "params.yaml").read_text()))
-    missing = sections(module_file(stage["cmd"].split()[2])) - set(listed)
-    assert not missing, f"stage {name} reads {sorted(missing)}; a change there would not rerun it: add it to params"
+def test_params_are_those_that_the_stage_loads(name):
+    assert listed(name) == read(name)
+    assert listed(name) <= set(PARAMS)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -91,15 +100,27 @@ def test_every_stage_says_what_it_does(name):
     assert len(STAGES[name]["desc"]) > 20
 
 
-def test_steps_and_students_are_those_of_the_schema():
-    assert tuple(DAG["generate"]["foreach"]) == SYNTHETIC_STEPS
-    assert tuple(DAG["train"]["foreach"]) == PROVENANCES
-    assert {f"data/students/{student}" for student in PROVENANCES} <= set(DAG["evaluate"]["deps"])
-    assert {f"metrics/generate_{step}.json" for step in SYNTHETIC_STEPS} <= set(DAG["report"]["deps"])
-    assert f"data/students/{FINAL}" in DAG["benchmark"]["deps"]
-    assert PIPELINE["artifacts"]["student"]["path"] == f"data/students/{FINAL}"
-    for stage in ("draw", "dataset"):
-        assert f"data/synthetic/{FINAL}" in DAG[stage]["deps"]
+def test_there_is_one_list_of_students():
+    stages = PIPELINE["stages"]
+    assert PIPELINE["vars"] == ["stages/common/provenances.py"]
+    assert stages["train"]["foreach"] == "${PROVENANCES}"
+    assert "data/students" in stages["answer"]["deps"]
+    assert tuple(stages["generate"]["foreach"]) == tuple(SYNTHETIC_STEPS)
+    assert PROVENANCES[-1] == FINAL
+    # No name of a student stands anywhere but in that list; `real` is the one that the others are held against.
+    rest = (ROOT / "dvc.yaml").read_text().split("\n  draw:", 1)[1]
+    assert not re.search(rf"(data|metrics)/\S*\b({'|'.join(PROVENANCES[1:])})\b", rest)
+
+
+def test_metrics_are_the_ten_figures_and_everything_else_a_plot_or_an_output():
+    stages = STAGES.values()
+    assert [metric for stage in stages for metric in stage.get("metrics", [])] == [
+        {"metrics/summary.json": {"cache": False}}
+    ]
+    # An output without cache that is neither switches DVC's run cache off for its stage.
+    assert not [
+        out for stage in stages for out in stage.get("outs", []) if isinstance(out, dict) and "cache" in str(out)
+    ]
 
 
 def test_every_picture_is_a_plot():
@@ -107,3 +128,9 @@ def test_every_picture_is_a_plot():
     pictures = {f"metrics/pictures/{picture.name}.png" for picture in choose_pictures(points, SYNTHETIC_STEPS, [])}
     assert len(pictures) == 7
     assert pictures == {plot for plot in PIPELINE["plots"] if isinstance(plot, str)}
+
+
+def test_every_wheel_list_in_use_is_a_dep_of_its_own_model_alone():
+    assert "${item.wheels}" in STAGES["models"]["deps"]
+    assert all((ROOT / model.get("wheels", "")).is_file() for model in PARAMS["models"].values())
+    assert Path(PARAMS["models"]["teacher"]["wheels"]).name == f"{PARAMS['models']['teacher']['name']}.yaml"

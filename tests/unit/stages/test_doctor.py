@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from stages import doctor
-from stages.common.config import Params
 from stages.composition.compose import compose
+from stages.composition.params import Params
 from stages.hardware.machine import Card, Machine, hub_answers, look
 from tests.conftest import ROOT
 
@@ -50,7 +50,7 @@ def test_report_names_the_profile_and_fails_where_it_cannot_run(
     gpu_16gb: Params, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(doctor, "load", lambda: gpu_16gb)
+    monkeypatch.setattr(doctor, "load_all", lambda: gpu_16gb)
     monkeypatch.setattr(doctor, "hub_answers", lambda: True)
     monkeypatch.setattr(doctor, "look", lambda _: T4)
     doctor.main()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from datasets import load_from_disk
+from datasets import load_dataset
 from omegaconf import OmegaConf
 
 import stages.analyse
@@ -18,9 +18,10 @@ import stages.embed
 import stages.generate
 import stages.ingest
 import stages.label
+import stages.measure
 from stages.common.errors import DataError
 from stages.common.io import read_json
-from stages.common.schema import FINAL, PROVENANCES, SYNTHETIC_STEPS
+from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from stages.compose import compose
 from stages.llm.scripted_backend import ScriptedBackend
 from tests.conftest import ROOT
@@ -47,7 +48,7 @@ def run(*overrides: str) -> None:
     own = [
         "data=own",
         "data.path=mine.csv",
-        "generate.plan.wanted=6",
+        "plan.wanted=6",
         "generate.filters.min_noted_share=0.0",
         "curate.policy=none",
     ]
@@ -62,6 +63,7 @@ def run(*overrides: str) -> None:
             patch.setattr(sys, "argv", ["generate", step])
             stages.generate.main()
     stages.dataset.main()
+    stages.measure.main()
 
 
 def draw(monkeypatch) -> pd.DataFrame:
@@ -77,12 +79,12 @@ def draw(monkeypatch) -> pd.DataFrame:
 
 def test_without_gold(workspace, labels):
     run("data.text_column=review")
-    counts = read_json(workspace / "metrics/ingest.json")
+    counts = read_json(workspace / "data/ingest/counts.json")
     assert (counts["rows_in"], counts["rows_out"], counts["duplicates"], counts["quarantined"]) == (122, 120, 1, 1)
     labelled = pd.read_parquet(workspace / "data/label/labels.parquet")
     assert labelled["label"].value_counts().to_dict() == {"обувь": 40, "посуда": 40, "одежда": 40}
     assert pd.read_parquet(workspace / "data/label/gold.parquet").empty
-    dataset = load_from_disk(str(workspace / "data/dataset"))
+    dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))
     assert dataset["train"].features["label"].names == labels
     rows = pd.concat([part.to_pandas() for part in dataset.values()])
     assert (rows["provenance"] == "real").sum() == 120
@@ -92,7 +94,7 @@ def test_without_gold(workspace, labels):
 
 def test_rare_classes_get_written_and_synthetic_rows(workspace, labels, monkeypatch):
     run("data.text_column=review")
-    dataset = load_from_disk(str(workspace / "data/dataset"))["train"].to_pandas()
+    dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))["train"].to_pandas()
     dataset["label"] = [labels[index] for index in dataset["label"]]
     written = dataset[dataset["provenance"] == "written"]
     assert written["label"].value_counts().to_dict() == dict.fromkeys(RARE, 10)
@@ -102,14 +104,14 @@ def test_rare_classes_get_written_and_synthetic_rows(workspace, labels, monkeypa
     synthetic = dataset[dataset["provenance"].isin(SYNTHETIC_STEPS)]
     assert set(synthetic["label"]) == {"товары для детей"}
     for step in SYNTHETIC_STEPS:
-        metrics = read_json(workspace / f"metrics/generate_{step}.json")
-        rejected = pd.read_csv(workspace / f"data/synthetic/{step}/rejected.csv")
+        metrics = read_json(workspace / f"data/measures/{step}.json")
+        rejected = pd.read_csv(workspace / f"data/measures/rejected_{step}.csv")
         accepted = (synthetic["provenance"] == step).sum()
         assert metrics["candidates"]["accepted"] == accepted > 0
         assert sum(metrics["candidates"].values()) == accepted + len(rejected)
         assert metrics["shortfall"]["текстиль"] == 2
         assert metrics["measures"]["rows"]["synthetic"] == accepted
-        measures = pd.read_csv(workspace / f"data/synthetic/{step}/measures.csv")
+        measures = pd.read_csv(workspace / f"data/measures/{step}.csv")
         assert set(measures["class"]) == {"all", *labels}
     points = draw(monkeypatch)
     assert (points["provenance"] != "real").sum() == len(synthetic)
@@ -117,17 +119,19 @@ def test_rare_classes_get_written_and_synthetic_rows(workspace, labels, monkeypa
     assert "| текстиль | 0 | 10 | 0 | 0 | 0 |" in (workspace / "data/dataset/README.md").read_text()
 
 
-@pytest.mark.parametrize("nothing", ["generate.filters.min_chars=399", "generate.plan.rare_share=0.0"])
+@pytest.mark.parametrize("nothing", ["generate.filters.min_chars=399", "plan.rare_share=0.0"])
 def test_a_run_without_synthetic_rows_goes_all_the_way(nothing, workspace, monkeypatch):
     run("data.text_column=review", nothing)
     for step in SYNTHETIC_STEPS:
-        assert read_json(workspace / f"metrics/generate_{step}.json")["candidates"]["accepted"] == 0
+        assert read_json(workspace / f"data/measures/{step}.json")["candidates"]["accepted"] == 0
         assert pd.read_parquet(workspace / f"data/synthetic/{step}/accepted.parquet").empty
     # Nothing was accepted in the first step, so the next ones had nothing to tell again.
-    assert read_json(workspace / f"metrics/generate_{FINAL}.json")["accepted_share"] is None
+    assert read_json(workspace / f"data/measures/{FINAL}.json")["accepted_share"] is None
     assert set(draw(monkeypatch)["provenance"]) == {"real"}
     assert len(list((workspace / "metrics/pictures").glob("*.pdf"))) == 7
-    provenances = set(load_from_disk(str(workspace / "data/dataset"))["train"]["provenance"])
+    provenances = set(
+        load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))["train"]["provenance"]
+    )
     assert provenances == ({"real"} if "rare_share" in nothing else {"real", "written"})
 
 
@@ -140,24 +144,24 @@ def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
 
     monkeypatch.setattr(ScriptedBackend, "complete", strange)
     run("data.text_column=review", "label.explanations=none")
-    dataset = load_from_disk(str(workspace / "data/dataset"))["train"].to_pandas()
+    dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))["train"].to_pandas()
     synthetic = dataset.loc[dataset["provenance"].isin(SYNTHETIC_STEPS), "text"].to_list()
     assert synthetic
     assert all(text.isprintable() for text in synthetic)
     points = draw(monkeypatch)
     assert points.loc[points["provenance"] != "real", "text"].to_list() == synthetic
-    assert not pd.read_csv(workspace / "data/synthetic/style/rejected.csv")["text"].isna().any()
+    assert not pd.read_csv(workspace / "data/measures/rejected_style.csv")["text"].isna().any()
 
 
 def test_with_gold_which_never_enters_training(workspace):
     pd.DataFrame({"text": [REVIEWS[1], "туфли"], "label": ["посуда", "обувь"]}).to_csv("gold.csv", index=False)
     run("data.text_column=review", "data.gold.folder=.", "+data.gold.sets.checked=gold.csv")
-    assert read_json(workspace / "metrics/ingest.json")["quarantine_reasons"] == {
+    assert read_json(workspace / "data/ingest/counts.json")["quarantine_reasons"] == {
         "empty": 1,
         "also in a checked file": 1,
     }
     assert len(pd.read_parquet(workspace / "data/label/gold.parquet")) == 2
-    dataset = load_from_disk(str(workspace / "data/dataset"))
+    dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))
     assert not any(REVIEWS[1] in rows["text"] for rows in dataset.values())
 
 
@@ -169,13 +173,13 @@ def test_calibration_rows_are_neither_trained_on_nor_scored(workspace, caplog):
         "data.text_column=review", "data.gold.folder=.", "+data.gold.sets.gold=gold.csv",
         "data.gold.calibration=checked.csv",
     )  # fmt: skip
-    counts = read_json(workspace / "metrics/ingest.json")
+    counts = read_json(workspace / "data/ingest/counts.json")
     assert (counts["gold"], counts["calibration"]) == ({"gold": 1}, 2)
     assert counts["quarantine_reasons"] == {"empty": 1, "also in a checked file": 1}
     assert "checked.csv: 1 rows are left out, as a gold set has them too" in caplog.text
     assert pd.read_parquet("data/ingest/calibration.parquet")["text"].to_list() == [REVIEWS[1], "чашка"]
     assert len(pd.read_parquet("data/label/gold.parquet")) == 1
-    dataset = load_from_disk(str(workspace / "data/dataset"))
+    dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))
     assert not any(REVIEWS[1] in rows["text"] for rows in dataset.values())
 
 
@@ -214,6 +218,6 @@ def test_labels_are_curated_without_a_look_at_the_gold_labels(workspace):
             "curate.policy=combine", "curate.teacher_weight=0.0", "label.explanations=none",
         )  # fmt: skip
         seen.append(pd.read_parquet("data/curate/labels.parquet"))
-        changed = read_json(workspace / "metrics/curate.json")["changed"]
-        assert changed == len(pd.read_csv("data/curate/changes.csv")) > 0
+        changed = read_json(workspace / "data/measures/curation.json")["changed"]
+        assert changed == len(pd.read_csv("data/measures/changes.csv")) > 0
     pd.testing.assert_frame_equal(*seen)

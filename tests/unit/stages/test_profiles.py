@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from transformers import training_args
 
-from stages.common.config import Params
 from stages.common.errors import ConfigError
 from stages.composition.compose import compose
+from stages.composition.params import Params
 from stages.llm.vllm_backend import engine_arguments
-from stages.modelling.trainer import training_arguments
+from stages.training.fine_tuning import training_arguments
 from stages.weights.hub import is_commit
 from tests.conftest import ROOT
 

@@ -5,7 +5,7 @@ import pytest
 
 import stages.ingest
 from stages.common.io import read_json
-from stages.common.schema import letters
+from stages.common.texts import letters
 from stages.compose import compose
 from stages.ingestion.cleaning import clean
 from tests.conftest import ROOT
@@ -23,7 +23,7 @@ def test_no_checked_review_is_among_those_that_are_learnt_from(tmp_path, monkeyp
     stages.ingest.main()
     # Whatever a run labels, curates or trains on comes from this table.
     reviews = {letters(text) for text in pd.read_parquet("data/ingest/reviews.parquet")["text"]}
-    assert len(reviews) == read_json(tmp_path / "checkout/metrics/ingest.json")["rows_out"] > 1000
+    assert len(reviews) == read_json(tmp_path / "checkout/data/ingest/counts.json")["rows_out"] > 1000
     for name in ("gold_dev", "rare"):
         file = pd.read_csv(CASE / f"{name}.csv", keep_default_na=False)
         checked = {letters(clean(text)) for text in file.loc[file["label"] != "", "text"]}

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,15 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.config import Filters
 from stages.common.errors import ConfigError
+from stages.measures.steps import became
+from stages.synthesis.config import Filters
 from stages.synthesis.filters import (
-    REASONS,
     Known,
     apply_filters,
     assistant_talk,
     copied,
-    count_reasons,
     duplicate,
     length,
     near_duplicate,
@@ -25,16 +25,22 @@ from stages.synthesis.filters import (
     script,
     unfaithful,
 )
+from stages.synthesis.patterns import read_patterns
+from stages.synthesis.reasons import REASONS
+from tests.conftest import ROOT
 
 LIMITS = {
     "min_chars": 10,
     "max_chars": 80,
-    "min_cyrillic_share": 0.8,
+    "script": "cyrillic",
+    "min_script_share": 0.8,
+    "assistant_talk": str(ROOT / "conf/generate/assistant_talk.ru.txt"),
     "min_noted_share": 0.0,
     "dictionary": "ru",
     "max_copied_words": 4,
     "max_similarity": 0.9,
 }
+RUSSIAN = read_patterns(LIMITS["assistant_talk"])
 FILTERS = Filters(**LIMITS, relabel_policy="relabel", relabel_confidence=0.6)
 
 
@@ -58,7 +64,7 @@ def directions(*degrees: float) -> np.ndarray:
     ],
 )
 def test_script(text: str, fails: bool) -> None:
-    assert script([text], 0.8).tolist() == [fails]
+    assert script([text], "cyrillic", 0.8).tolist() == [fails]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_script(text: str, fails: bool) -> None:
     ],
 )
 def test_reviews_are_not_assistant_talk(text: str) -> None:
-    assert not assistant_talk([text]).any()
+    assert not assistant_talk([text], RUSSIAN).any()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,7 @@ def test_reviews_are_not_assistant_talk(text: str) -> None:
     ],
 )
 def test_assistant_talk(text: str) -> None:
-    assert assistant_talk([text]).all()
+    assert assistant_talk([text], RUSSIAN).all()
 
 
 def test_length_counts_characters_without_outer_space() -> None:
@@ -166,7 +172,7 @@ def test_the_first_failing_filter_gives_the_reason() -> None:
     embeddings = directions(90, 90, 90, 90, 90, 90, 90, 90, 90, 90, 21, 130)
     filtered = apply_filters(candidates, embeddings, known, FILTERS, min_mean_logprob=-1.5)
     assert dict(zip(filtered["text"], filtered["reason"], strict=True)) == texts
-    counts = count_reasons(filtered["reason"].to_list())
+    counts = became(filtered, REASONS)
     assert (counts["accepted"], counts["duplicate"], counts["another_category"]) == (2, 2, 0)
     assert sum(counts.values()) == len(texts)
     assert list(counts) == ["accepted", *REASONS]
@@ -231,8 +237,9 @@ def test_impossible_thresholds_are_refused() -> None:
 
 
 FILTERS_OF_TEXTS: list[Callable[[list[str]], np.ndarray]] = [
-    lambda texts: script(texts, 0.8),
-    assistant_talk,
+    lambda texts: script(texts, "cyrillic", 0.8),
+    lambda texts: script(texts, "latin", 0.8),
+    lambda texts: assistant_talk(texts, RUSSIAN),
     lambda texts: length(texts, 10, 80),
     repetition,
     lambda texts: duplicate(texts, texts[:1]),
@@ -252,3 +259,27 @@ def test_any_unicode_gets_an_answer(texts: list[str]) -> None:
 def test_a_loop_of_any_clause_is_found(clause: list[str]) -> None:
     if 1 <= len(clause) <= 8:
         assert repetition([" ".join(clause * 4)]).all()
+
+
+def test_another_script_is_a_setting() -> None:
+    texts = ["The dice are fair and the bag is handy", "Кости ровные", "Fair dicе", "Naïve but über fine"]
+    # The third has a Cyrillic letter in a Latin word.
+    assert script(texts, "latin", 0.8).tolist() == [False, True, True, False]
+
+
+def test_patterns_of_another_language_are_a_file(tmp_path: Path) -> None:
+    english = read_patterns(str(ROOT / "conf/generate/assistant_talk.en.txt"))
+    talk = ["Sure! Here is a review for you", "As an AI language model I cannot", "Notes: fair dice"]
+    reviews = ["Here are my two cents: fair dice", "My son reads it every evening, a lovely text"]
+    assert assistant_talk(talk, english).all()
+    assert not assistant_talk(reviews, english).any()
+    (tmp_path / "none.txt").write_text("# nothing\n\n", encoding="utf-8")
+    assert not assistant_talk(talk, read_patterns(str(tmp_path / "none.txt"))).any()
+
+
+def test_a_bad_pattern_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text("# fine\nотзыв:\n(незакрытая\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"bad.txt, line 3: '\(незакрытая' is no regular expression"):
+        read_patterns(str(tmp_path / "bad.txt"))
+    with pytest.raises(ConfigError, match="does not exist"):
+        read_patterns(str(tmp_path / "absent.txt"))

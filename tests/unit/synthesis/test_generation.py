@@ -13,20 +13,17 @@ import pytest
 
 from stages.common.errors import DataError
 from stages.common.templates import load_template
-from stages.common.vocabulary import Vocabulary, read_vocabulary
+from stages.composition.params import Params
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Completion
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
 from stages.synthesis.generation import Writer, candidates_frame
-from stages.synthesis.requests import (
-    SHARED,
-    Request,
-    base_requests,
-    choose_exemplars,
-    retelling_requests,
-)
+from stages.synthesis.plan import shortfall
+from stages.synthesis.requests import SHARED, Request, base_requests, choose_exemplars, retelling_requests
+from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import Vocabulary, read_vocabulary
 from tests.conftest import ROOT
 
 NOTED = json.dumps({"product": "чашка", "notes": "треснула; жаль"}, ensure_ascii=False)
@@ -54,6 +51,12 @@ def embed(texts: list[str]) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
+def files(params: Params, attributes: Path | None = None) -> VocabularyFiles:
+    """The shipped vocabulary, or its seeds beside other `attributes`."""
+    shipped = params.vocabulary
+    return VocabularyFiles(seeds=str(ROOT / shipped.seeds), attributes=str(attributes or ROOT / shipped.attributes))
+
+
 def requests(label: str) -> Iterator[Request]:
     for number in itertools.count():
         yield Request(label, number, f"Товар: {label.split()[0]}", ["seed-1"], {"product": label})
@@ -77,7 +80,7 @@ def test_the_plan_is_filled_and_every_row_can_be_traced(writer, params):
     wanted = {"обувь": 4, "посуда": 2}
     generation = writer.write("base", params.generate.base, wanted, {label: requests(label) for label in wanted}, KNOWN)
     accepted = generation.accepted()
-    assert generation.shortfall(wanted) == {}
+    assert shortfall(generation.candidates, wanted) == {}
     assert accepted["text"].is_unique
     assert (accepted["label"] == accepted["read_as"]).all()
     for row in accepted.itertuples():
@@ -95,7 +98,7 @@ def test_the_budget_ends_it_and_the_shortfall_is_named(writer, params):
     step = replace(params.generate.base, candidates=2.0)
     generation = writer.write("base", step, wanted, never, KNOWN)
     assert len(generation.candidates) == 6
-    assert generation.shortfall(wanted) == wanted
+    assert shortfall(generation.candidates, wanted) == wanted
 
 
 def test_a_second_opinion_is_heard_on_the_category(writer, params, labels):
@@ -124,7 +127,7 @@ def test_an_interrupted_step_asks_nothing_twice(writer, params):
 
 
 def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
-    vocabulary = read_vocabulary(ROOT / params.generate.seeds, ROOT / params.generate.attributes, labels)
+    vocabulary = read_vocabulary(files(params), labels)
     template = load_template(str(ROOT / params.generate.base.template))
     real = pd.DataFrame({"id": ["r1"], "text": ["туфли жмут"], "label": ["обувь"]})
     endless = base_requests(template, vocabulary, real, "обувь", 4, np.random.default_rng(0))
@@ -142,7 +145,7 @@ def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
 
 
 def test_a_prompt_gets_the_manner_that_it_names(params, labels, tmp_path):
-    vocabulary = read_vocabulary(ROOT / params.generate.seeds, ROOT / params.generate.attributes, labels)
+    vocabulary = read_vocabulary(files(params), labels)
     (tmp_path / "toned.jinja").write_text("{{ product }}: {{ notes }} ({{ tone }})")
     template = load_template(str(tmp_path / "toned.jinja"))
     real = pd.DataFrame({"id": [], "text": [], "label": []})
@@ -154,7 +157,7 @@ def test_a_prompt_gets_the_manner_that_it_names(params, labels, tmp_path):
 
 def test_a_product_and_its_notes_make_a_phrase(params, tmp_path):
     (tmp_path / "attributes.yaml").write_text("products: {обувь: {кеды: [белые, жмут]}, посуда: {ковш: [лёгкий]}}\n")
-    vocabulary = read_vocabulary(str(ROOT / params.generate.seeds), str(tmp_path / "attributes.yaml"), ["обувь"])
+    vocabulary = read_vocabulary(files(params, tmp_path / "attributes.yaml"), ["обувь"])
     assert vocabulary.phrases().to_dict("list") == {"text": ["кеды: белые, жмут"], "label": ["обувь"]}
     assert vocabulary.manner == {}
 
@@ -170,7 +173,7 @@ def test_a_product_and_its_notes_make_a_phrase(params, tmp_path):
 def test_a_vocabulary_that_lacks_something_is_refused(params, tmp_path, products, fault):
     (tmp_path / "attributes.yaml").write_text(f"products: {products}\n")
     with pytest.raises(DataError, match=fault):
-        read_vocabulary(str(ROOT / params.generate.seeds), str(tmp_path / "attributes.yaml"), ["обувь"])
+        read_vocabulary(files(params, tmp_path / "attributes.yaml"), ["обувь"])
 
 
 def test_retelling_shows_source_and_exemplars(params):

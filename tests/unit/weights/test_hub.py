@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_other_file_system_gets_a_copy(snapshot: Path, tmp_path: Path, monkeypat
     def refuse(*_: object) -> None:
         raise OSError("Invalid cross-device link")
 
-    monkeypatch.setattr(hub.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     hub.link(snapshot, tmp_path / "model")
     assert (tmp_path / "model" / "model.safetensors").read_text() == "model.safetensors"
 

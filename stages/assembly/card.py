@@ -1,0 +1,63 @@
+"""The card of the training set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+from stages.common.labels import Labels
+from stages.common.provenances import PROVENANCES
+from stages.common.splits import SPLITS
+from stages.weights.config import Model
+
+
+def card(rows: pd.DataFrame, labels: Labels, models: Mapping[str, Model]) -> str:
+    """A dataset card in Markdown, from the rows themselves."""
+    table = rows[rows["split"] == "train"].pivot_table(
+        index="label", columns="provenance", values="id", aggfunc="count", fill_value=0
+    )
+    table = table.reindex(index=labels.names, columns=[name for name in PROVENANCES if name in table], fill_value=0)
+    lines = ["| category | " + " | ".join(table.columns) + " |", "|---|" + "---:|" * len(table.columns)]
+    lines += [
+        "| " + " | ".join([label, *map(str, row)]) + " |"
+        for label, row in zip(labels.names, table.to_numpy(), strict=True)
+    ]
+    splits = ", ".join(f"{split} {count}" for split, count in rows["split"].value_counts().items())
+    makers = "; ".join(f"{role}: {model.name} ({model.license})" for role, model in models.items())
+    # The files of the splits, for `datasets.load_dataset`: what is not named here is read by the names of the files.
+    files = [{"split": split, "path": f"{split}.parquet"} for split in SPLITS]
+    front = {
+        "language": [labels.language],
+        "task_categories": ["text-classification"],
+        "pretty_name": "Razmetka training set",
+        "configs": [{"config_name": "default", "data_files": files}],
+    }
+    return "\n".join(
+        [
+            "---",
+            *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items()),
+            "---",
+            "# Training set",
+            "",
+            f"Rows: {splits}. Real rows carry the teacher's label as a second opinion left it; no person checked it.",
+            "Written rows were written for their category by the makers of the vocabulary file. Synthetic rows (base,",
+            "paraphrase, style) have the category that a language model wrote them for, checked by filters and by the",
+            "readers of the real rows. Written and synthetic rows stand in train alone, and only for rare categories.",
+            "",
+            f"Made by {makers}.",
+            "",
+            "## Train rows by provenance",
+            "",
+            *lines,
+            "",
+            "## Columns",
+            "",
+            "`label` hard label; `soft_labels` the readers' distribution in the order of the class names (1 for the",
+            "label of a written row); `weight` sample weight; `provenance` real, written, base, paraphrase or style;",
+            "`seed_ids` the rows that the generator was shown; `attributes` product and notes that were asked",
+            "for (JSON).",
+            "",
+        ]
+    )

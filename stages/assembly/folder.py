@@ -1,0 +1,37 @@
+"""The training set as a folder that `datasets.load_dataset` opens: a Parquet file for each split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from datasets import ClassLabel, Dataset, Features, List, Value
+
+from stages.common.io import atomic_path
+from stages.common.splits import SPLITS
+
+
+def features(labels: list[str]) -> Features:
+    """The columns; `label` is a `ClassLabel`."""
+    return Features(
+        {
+            "id": Value("string"),
+            "text": Value("string"),
+            "label": ClassLabel(names=labels),
+            "soft_labels": List(Value("float32")),
+            "weight": Value("float32"),
+            "provenance": Value("string"),
+            "seed_ids": List(Value("string")),
+            "attributes": Value("string"),
+        }
+    )
+
+
+def write_splits(rows: pd.DataFrame, labels: list[str], folder: Path) -> None:
+    """Write `rows` (the columns of `features`, and split) as `<split>.parquet`, with or without rows."""
+    numbered = rows.assign(label=rows["label"].map({name: number for number, name in enumerate(labels)}))
+    columns = features(labels)
+    for split in SPLITS:
+        part = numbered.loc[numbered["split"] == split, list(columns)]
+        with atomic_path(folder / f"{split}.parquet") as temporary:
+            Dataset.from_dict(part.to_dict("list"), features=columns).to_parquet(temporary)

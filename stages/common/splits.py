@@ -1,0 +1,3 @@
+"""The parts that reviews are split into."""
+
+SPLITS = ("train", "validation", "test")

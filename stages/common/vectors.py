@@ -1,0 +1,73 @@
+"""Vectors of texts, each computed once: by whichever stage, run or experiment comes first.
+
+One SQLite file (write-ahead log) in the cache folder serves all of them. A key is the text and the space that its
+vector lies in: the model, its settings, the code that asks it, and the libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.common.arrays import Vectors
+from stages.common.cache import cache_folder
+
+# Gives the vectors of texts in their order, as many at a time as it likes: each part is on disk before the next.
+Compute = Callable[[Sequence[str]], Iterator[Vectors]]
+# SQLite takes so many values in one question at the least.
+KEYS_AT_A_TIME = 500
+
+
+class VectorStore:
+    """A persistent map from (space, text) to a float32 vector; safe against kill -9 and concurrent runs."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the file, by default the one in the cache folder."""
+        path = path or cache_folder() / "vectors.sqlite"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        # A vector that a power cut loses is computed anew; kill -9 loses none.
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+
+    def of(self, space: str, texts: Sequence[str], compute: Compute, description: str) -> Vectors:
+        """Vectors (texts, dimensions) of `texts` in `space`; `compute` gives those that nobody has computed before.
+
+        With no texts, `compute` is asked for none, to know the number of dimensions.
+        """
+        if not texts:
+            return next(compute([]))
+        keys = {text: hashlib.sha256(f"{space}\0{text}".encode()).digest() for text in texts}
+        found = dict(self._found(list(keys.values())))
+        missing = [text for text, key in keys.items() if key not in found]
+        with tqdm(
+            total=len(keys), initial=len(keys) - len(missing), desc=description, unit="text", disable=None
+        ) as bar:
+            waiting = iter(missing)
+            for vectors in compute(missing) if missing else ():
+                part = islice(waiting, len(vectors))
+                new = {keys[text]: vector.tobytes() for text, vector in zip(part, vectors, strict=True)}
+                self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", new.items())
+                found |= new
+                bar.update(len(new))
+        return np.stack([np.frombuffer(found[keys[text]], dtype=np.float32) for text in texts])
+
+    def _found(self, keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        for start in range(0, len(keys), KEYS_AT_A_TIME):
+            part = keys[start : start + KEYS_AT_A_TIME]
+            places = ", ".join("?" * len(part))
+            yield from self._database.execute(f"SELECT key, vector FROM vectors WHERE key IN ({places})", part)
+
+
+def space(*parts: object) -> str:
+    """The name of a space: `parts`, and the versions of the libraries whose sums a vector depends on."""
+    libraries = [f"{name} {version(name)}" for name in ("torch", "transformers", "sentence-transformers")]
+    return " ".join([*map(repr, parts), *libraries])

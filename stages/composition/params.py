@@ -1,0 +1,54 @@
+"""All of `params.yaml`, for those who look at the whole: composing it, checking it, telling what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.common.config import PARAMS, checked, read, section
+from stages.common.labels import Labels
+from stages.curation.config import Curate
+from stages.drawing.config import Draw
+from stages.embedding.config import Embed
+from stages.inference.config import Answer
+from stages.ingestion.config import Data
+from stages.labelling.config import Label, Prompt
+from stages.latency.config import Benchmark
+from stages.llm.config import Vllm
+from stages.scoring.config import Evaluate
+from stages.synthesis.config import Generate
+from stages.synthesis.plan import Plan
+from stages.training.config import Train
+from stages.vocabulary.config import VocabularyFiles
+from stages.weights.config import Model
+
+
+@section
+class Params:
+    """Every section; each is described where it is defined."""
+
+    seed: int
+    labels: Labels
+    data: Data
+    vocabulary: VocabularyFiles
+    models: dict[str, Model]
+    vllm: Vllm
+    prompt: Prompt
+    label: Label
+    embed: Embed
+    curate: Curate
+    plan: Plan
+    generate: Generate
+    draw: Draw
+    train: Train
+    answer: Answer
+    evaluate: Evaluate
+    benchmark: Benchmark
+
+
+def load_all(path: Path = PARAMS) -> Params:
+    """Read and check the whole configuration; unlike `common.config.load`, it refuses a section that nobody knows.
+
+    Raises:
+        ConfigError: as `common.config.read` and `common.config.checked`.
+    """
+    return checked(Params, read(path), path)

@@ -1,0 +1,1 @@
+"""Pictures of where real and synthetic reviews lie."""

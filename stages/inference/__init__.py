@@ -1,0 +1,1 @@
+"""A trained student at work: its folder, its features, its answers."""

@@ -1,0 +1,55 @@
+"""Answers of a trained student."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+import stages.inference.sentence_classifier  # noqa: F401  # transformers learns of its architecture
+from stages.common.arrays import FloatArray
+from stages.inference.folder import read_labels
+from stages.inference.quiet import quiet_transformers
+
+
+class Classifier:
+    """A trained student, loaded once; on the graphics card, in the precision it was trained in, if there is one."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the student.
+
+        Raises:
+            ModelError: `folder` holds no trained student.
+        """
+        self.labels = read_labels(folder)
+        quiet_transformers()
+        cuda = torch.cuda.is_available()
+        self.device = torch.device("cuda" if cuda else "cpu")
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="auto" if cuda else torch.float32)
+        self.model.to(self.device).eval()
+
+    @torch.inference_mode()
+    def predict_batch(self, texts: Sequence[str]) -> FloatArray:
+        """Distributions over `labels`, shape (rows, labels), from one padded batch."""
+        batch = self.tokenizer(list(texts), truncation=True, padding=True, return_tensors="pt").to(self.device)
+        probabilities = self.model(**batch).logits.float().softmax(dim=1)
+        return np.asarray(probabilities.cpu())
+
+    def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+        """Distributions of any number of texts, shape (rows, labels), in the order of `texts`.
+
+        Texts of similar length share a batch: reviews padded to the longest one would cost several times more.
+        """
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
+        answers = np.empty((len(texts), len(self.labels)), dtype=np.float64)
+        with tqdm(total=len(texts), desc="classify", unit="review", disable=None) as progress:
+            for start in range(0, len(order), batch_size):
+                chosen = order[start : start + batch_size]
+                answers[chosen] = self.predict_batch([texts[index] for index in chosen])
+                progress.update(len(chosen))
+        return answers

@@ -1,0 +1,106 @@
+"""A student's folder: an ordinary Hugging Face one, whose encoder and head are files of their own.
+
+Students that differ in their heads alone have the same encoder file, byte for byte: DVC stores it once, and what it
+gives for a text is computed once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors.torch import load_file, save_file
+
+from stages.common.errors import ModelError
+from stages.common.fingerprint import fingerprint
+from stages.common.io import read_json, write_json
+from stages.common.links import link_or_copy
+from stages.common.vectors import space
+from stages.inference.features import last_linear
+from stages.inference.head import Head
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# The names that transformers looks for where a model is cut into two files.
+ENCODER = "model-00001-of-00002.safetensors"
+HEAD = "model-00002-of-00002.safetensors"
+INDEX = "model.safetensors.index.json"
+# How the student was made; written by stage `train`.
+TRAINING = "training.json"
+
+# What `train.precision` is called in a model's config.json.
+ARITHMETIC = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+
+
+def write_student(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, precision: str = "fp32"
+) -> None:
+    """Write weights in half precision, to be loaded in the `precision` of training.
+
+    Half the size loses nothing that a category depends on. Half the arithmetic is for students that were trained so:
+    in some encoders, EmbeddingGemma among them, float16 overflows.
+    """
+    model.half()  # type: ignore[no-untyped-call]
+    head_names = _head_names(model)
+    weights = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    files = {name: HEAD if name in head_names else ENCODER for name in weights}
+    # For the configuration, and the code of a class that is not transformers' own; the weights are placed below.
+    model.save_pretrained(folder, state_dict={name: weights[name] for name in head_names})
+    (folder / "model.safetensors").unlink()
+    for file in (ENCODER, HEAD):
+        part = {name: tensor for name, tensor in weights.items() if files[name] == file}
+        save_file(part, folder / file, metadata={"format": "pt"})
+        (folder / file).chmod(0o644)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": dict(sorted(files.items()))})
+    # It remembers how it was last asked to cut and fill; whoever loads it asks anew.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.save_pretrained(folder)
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", {**config, "dtype": ARITHMETIC[precision]})
+
+
+def write_like(twin: Path, head: Head, folder: Path) -> None:
+    """Write a student with the encoder of the one in `twin`, whose files get a second name, and a head of its own."""
+    folder.mkdir(parents=True)
+    for path in twin.iterdir():
+        if path.name not in (HEAD, TRAINING):
+            link_or_copy(path, folder / path.name)
+    given = {"weight": head.weight, "bias": head.bias}
+    part = {}
+    for name, tensor in load_file(twin / HEAD).items():
+        value = given[name.rsplit(".", 1)[-1]]
+        assert value is not None, f"the head in {twin} has a bias"
+        part[name] = value.to(tensor.dtype).contiguous()
+    save_file(part, folder / HEAD, metadata={"format": "pt"})
+    (folder / HEAD).chmod(0o644)
+
+
+def read_head(folder: Path) -> Head:
+    """The last layer of the student in `folder`."""
+    tensors = {name.rsplit(".", 1)[-1]: tensor.float() for name, tensor in load_file(folder / HEAD).items()}
+    return Head(tensors["weight"], tensors.get("bias"))
+
+
+def read_labels(folder: Path) -> list[str]:
+    """The student's categories in order.
+
+    Raises:
+        ModelError: `folder` holds no trained student.
+    """
+    if not (folder / "config.json").is_file() or not (folder / HEAD).is_file():
+        raise ModelError(f"{folder} holds no trained student (no config.json); run `make repro`, or name another")
+    named = read_json(folder / "config.json")["id2label"]
+    return [named[str(index)] for index in range(len(named))]
+
+
+def encoder_space(folder: Path) -> str:
+    """The name of what the student's encoder gives (see `vectors.space`): that of all students which share it."""
+    return space("student", fingerprint(folder, without=[HEAD, INDEX, TRAINING]))
+
+
+def _head_names(model: PreTrainedModel) -> set[str]:
+    head = last_linear(model)
+    return {name for name, parameter in model.named_parameters() if parameter is head.weight or parameter is head.bias}

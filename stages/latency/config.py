@@ -1,0 +1,20 @@
+"""Section `benchmark`: how latency is measured."""
+
+from __future__ import annotations
+
+from stages.common.config import require, section
+
+
+@section
+class Benchmark:
+    """Latency: `singles` timed calls of one review each after `warmup`; throughput over `batch_size`."""
+
+    singles: int
+    warmup: int
+    batch_size: int
+    batches: int
+    limit_seconds: float
+
+    def __post_init__(self) -> None:
+        smallest = min(self.singles, self.batch_size, self.batches)
+        require(smallest >= 1, "benchmark.singles, .batch_size and .batches must be at least 1")

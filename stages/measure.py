@@ -1,0 +1,73 @@
+"""Stage `measure`: labels, curation, training rows and synthetic reviews in figures. Nothing is made from them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pandas as pd
+
+from stages.common.config import load, section
+from stages.common.errors import run_stage
+from stages.common.io import DATA, METRICS, read_table, write_json, write_table
+from stages.common.labels import Labels
+from stages.common.provenances import SYNTHETIC_STEPS
+from stages.common.spreadsheet import escape_formulas
+from stages.embedding.stored import read_embeddings
+from stages.labelling.config import Label
+from stages.measures.labels import changes, curation, labelling
+from stages.measures.rows import train_counts
+from stages.measures.steps import StepMeasures, became, rejected
+from stages.measures.synthetic import Sample, as_table, measure_step
+from stages.synthesis.plan import shortfall, step_wanted
+from stages.synthesis.reasons import REASONS
+
+
+@section
+class Params:
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    labels: Labels
+    label: Label
+
+
+def main() -> None:
+    """Write `data/measures/`, `metrics/classes.csv` and `metrics/synthetic.csv`."""
+    params = load(Params)
+    names = params.labels.names
+    labelled, reviews = read_table(DATA / "label/labels.parquet"), read_table(DATA / "curate/labels.parquet")
+    quarantined = len(read_table(DATA / "label/quarantine.csv"))
+    write_json(DATA / "measures/labels.json", asdict(labelling(labelled, quarantined, params.label.low_confidence)))
+    curated = curation(reviews, names)
+    write_json(DATA / "measures/curation.json", asdict(curated))
+    write_table(DATA / "measures/changes.csv", escape_formulas(changes(reviews)))
+    write_table(METRICS / "classes.csv", pd.DataFrame(curated.classes.items(), columns=["label", "rows"]))
+    write_json(DATA / "measures/rows.json", train_counts(read_table(DATA / "dataset/train.parquet"), names))
+    train = reviews[reviews["split"] == "train"].reset_index(drop=True)
+    tables = [measured(step, train, names, params.seed).assign(step=step) for step in SYNTHETIC_STEPS]
+    of_all = pd.concat(tables).query("`class` == 'all'")
+    write_table(METRICS / "synthetic.csv", of_all[["step", "measure", "synthetic", "real"]])
+
+
+def measured(step: str, train: pd.DataFrame, names: list[str], seed: int) -> pd.DataFrame:
+    """Measure a step's candidates: write `<step>.json`, `<step>.csv` and `rejected_<step>.csv`; return the table."""
+    candidates = read_table(DATA / "synthetic" / step / "candidates.parquet")
+    written = candidates[candidates["reason"] == ""]
+    accepted = Sample(written["text"].to_list(), read_embeddings(DATA / "synthetic" / step, written["id"].to_list()))
+    real = read_embeddings(DATA / "embed", train["id"].to_list())
+    figures = measure_step(candidates, accepted, train, real, names, seed)
+    summary = StepMeasures(
+        candidates=became(candidates, REASONS),
+        accepted_share=round(len(written) / len(candidates), 4) if len(candidates) else None,
+        shortfall=shortfall(candidates, step_wanted(read_table(DATA / "analyse/plan.csv"))),
+        measures=figures["all"],
+    )
+    write_json(DATA / f"measures/{step}.json", asdict(summary))
+    table = as_table(figures)
+    write_table(DATA / f"measures/{step}.csv", table)
+    write_table(DATA / f"measures/rejected_{step}.csv", escape_formulas(rejected(candidates)))
+    return table
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,1 @@
+"""Labels, rows and synthetic reviews in figures."""

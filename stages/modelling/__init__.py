@@ -1,1 +1,0 @@
-"""The student classifier: losses, fine-tuning, answers and scores."""

@@ -1,0 +1,35 @@
+"""Stage `package`: the student in use as a folder to share: with its card, its scores, and an example."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+from stages.common.config import load
+from stages.common.errors import run_stage
+from stages.common.io import DATA, atomic_path
+from stages.common.links import link_or_copy
+from stages.common.provenances import FINAL
+from stages.reporting.figures import figures
+from stages.reporting.page import card
+from stages.reporting.run import Params, read_run
+
+logger = logging.getLogger(__name__)
+
+TEMPLATES = {"README.md": "model_card.md.jinja", "example.py": "example.py.jinja"}
+
+
+def main() -> None:
+    """Read the run and the student; write `data/student/`."""
+    given = figures(read_run(load(Params)))
+    # Where the file system can, the same bytes under a second name: an encoder is hundreds of megabytes.
+    shutil.rmtree(DATA / "student", ignore_errors=True)
+    shutil.copytree(DATA / "students" / FINAL, DATA / "student", copy_function=link_or_copy)
+    for name, template in TEMPLATES.items():
+        with atomic_path(DATA / "student" / name) as temporary:
+            temporary.write_text(card(template, given), encoding="utf-8")
+    logger.info("%s is complete: `dvc push` or copy it; `python -m stages.predict` uses it", DATA / "student")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,65 @@
+"""Section `train`: how a student learns."""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from stages.common.config import require, require_option, section
+
+
+@section
+class Loss:
+    """A classification loss over class counts; see `stages/training/losses.py` for each one's source."""
+
+    name: str
+    scheme: str
+    beta: float
+    power: float
+    gamma: float
+    tau: float
+    label_smoothing: float
+    class_weights: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.beta < 1, f"train.loss.beta={self.beta} is not within 0…1 (1 excluded)")
+        require(0 <= self.label_smoothing < 1, f"train.loss.label_smoothing={self.label_smoothing} is not within 0…1")
+
+
+@section
+class Train:
+    """Fine-tuning of the student.
+
+    `prompt` stands before every review; `pooling` makes one vector of its tokens: `mean`, or `model` for what the
+    architecture's own classifier in transformers does; `layers` cuts the encoder down to its first so many;
+    `frozen_embeddings` leaves the word vectors as they are. `linear_probe`: the head starts from a regression on the
+    frozen encoder with this C, and with `epochs` = 0 that is all; null: from random weights. `temperature_scaling` fits
+    its confidence to the rows of `data.gold.calibration`, or to the validation rows where there are none.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    head_learning_rate: float
+    weight_decay: float
+    warmup_share: float
+    max_tokens: int
+    prompt: str
+    pooling: str
+    layers: int | None
+    frozen_embeddings: bool
+    linear_probe: float | None
+    precision: str
+    gradient_checkpointing: bool
+    soft_label_weight: float
+    confidence_weighting: bool
+    temperature_scaling: bool
+    loss: Loss
+
+    def __post_init__(self) -> None:
+        require_option("train.pooling", self.pooling, ("mean", "model"))
+        require_option("train.precision", self.precision, ("fp32", "fp16", "bf16"))
+        require(self.epochs >= 0 and self.batch_size >= 1, "train.epochs must be at least 0, train.batch_size 1")
+        require(self.epochs > 0 or self.linear_probe is not None, "train.epochs=0 needs train.linear_probe")
+        require(self.linear_probe is None or self.linear_probe > 0, "train.linear_probe must be above 0, or null")
+        require(0 <= self.warmup_share < 1, f"train.warmup_share={self.warmup_share} is not within 0…1")
+        require(0 <= self.soft_label_weight <= 1, "train.soft_label_weight is not within 0…1")

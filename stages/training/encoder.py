@@ -1,0 +1,93 @@
+"""The encoder that a student starts from, loaded where something has to go through it that nobody put there before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from stages.common.arrays import Vectors
+from stages.common.errors import ModelError
+from stages.common.fingerprint import code_fingerprint, fingerprint
+from stages.common.vectors import space
+from stages.inference.features import head_inputs, last_linear
+from stages.inference.head import Head
+from stages.training.config import Train
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_PACKAGES = Path(__file__).parents[1]
+# The code that decides what an encoder gives, and that which writes a student's folder.
+ARCHITECTURE = (_PACKAGES / "training/student.py", _PACKAGES / "inference/sentence_classifier.py")
+WRITTEN_BY = (_PACKAGES / "inference/folder.py",)
+
+
+class Encoder:
+    """The weights in a folder, with a head over `label_names` that is yet to learn."""
+
+    def __init__(self, folder: Path, label_names: Sequence[str], settings: Train, seed: int) -> None:
+        """Take the folder.
+
+        Raises:
+            ModelError: it holds no model.
+        """
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"{folder} holds no model (no config.json); run `dvc repro models`")
+        self.folder = folder
+        self.label_names = list(label_names)
+        self.settings = settings
+        self.seed = seed
+
+    @cached_property
+    def space(self) -> str:
+        """The name of what the encoder gives as long as it is not trained (see `vectors.space`)."""
+        weights = fingerprint(self.folder, without=["provenance.json"])
+        train = self.settings
+        # The architectures' own heads have a layer before the last one, which starts from random weights.
+        start = None if train.pooling == "mean" else self.seed
+        code = code_fingerprint(*ARCHITECTURE)
+        return space("encoder", weights, train.prompt, train.pooling, train.layers, train.max_tokens, start, code)
+
+    @property
+    def identity(self) -> str:
+        """Of all that a student's folder holds beside its head."""
+        return f"{self.space} {self.settings.precision} {self.label_names} {code_fingerprint(*WRITTEN_BY)}"
+
+    def features(self, texts: Sequence[str]) -> Vectors:
+        """What reaches the head, shape (texts, features); kept for whoever has the same encoder."""
+        return head_inputs(self.space, texts, self.student, self.settings.batch_size)
+
+    def student(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """Model and tokenizer, on the graphics card if there is one; always the same two."""
+        return self._student
+
+    def has_bias(self) -> bool:
+        """Whether the architecture's last layer has one."""
+        return last_linear(self._student[0]).bias is not None
+
+    def write_with(self, head: Head, folder: Path) -> None:
+        """Write the student with this head."""
+        head.put_into(last_linear(self._student[0]))
+        self.write(folder)
+
+    def write(self, folder: Path) -> None:
+        """Write the student as it is now."""
+        from stages.inference.folder import write_student
+
+        write_student(*self._student, folder, self.settings.precision)
+
+    @cached_property
+    def _student(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        # Imported here: transformers takes seconds to import.
+        from transformers import set_seed
+
+        from stages.training.student import build_student
+
+        set_seed(self.seed)
+        model, tokenizer = build_student(self.folder, self.label_names, self.settings)
+        model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))  # type: ignore[arg-type]
+        return model, tokenizer

@@ -1,0 +1,170 @@
+"""Fine-tuning: the configured loss, two learning rates, the best epoch kept, resumable."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from stages.training.checkpoints import last_complete
+from stages.training.config import Train
+from stages.training.losses import StudentLoss
+from stages.training.rows import TARGETS
+from stages.training.student import head_parameters
+from stages.training.validation import validation_scores
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+LOSS_POINTS_PER_EPOCH = 10
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """What fine-tuning came to: the best epoch, its macro F1 on the validation rows, and where it went on from."""
+
+    best: int
+    macro_f1: float
+    resumed_from: int
+
+
+class StudentTrainer(Trainer):
+    """`transformers.Trainer` with a `StudentLoss` and a learning rate of its own for the untrained head."""
+
+    def __init__(self, *, loss: StudentLoss, head_learning_rate: float, **arguments: Any) -> None:
+        """Take the arguments of `transformers.Trainer`, the loss, and the head's learning rate."""
+        super().__init__(**arguments)
+        self.loss = loss
+        self.head_learning_rate = head_learning_rate
+        # The loss is a mean over the batch, whatever keywords the model's forward may take.
+        self.model_accepts_loss_kwargs = False
+        self.loss_is_scaled_for_ga = False
+        # It prints every log entry on standard output; the curves and the log have them already.
+        self.remove_callback(PrinterCallback)
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Loss of a batch of encoded rows (see `rows.encode`), and the outputs if asked for."""
+        outputs = model(**{name: value for name, value in inputs.items() if name not in TARGETS})
+        loss = self.loss(outputs["logits"], *(inputs[name] for name in TARGETS))
+        return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW over body and head, each split into decayed weights and undecayed biases and norms."""
+        if self.optimizer is None:
+            assert isinstance(self.model, PreTrainedModel)
+            decayed = set(self.get_decay_parameter_names(self.model))
+            head = head_parameters(self.model)
+            groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    groups.setdefault((name in head, name in decayed), []).append(parameter)
+            optimizer, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            self.optimizer = optimizer(
+                [
+                    {
+                        "params": parameters,
+                        "lr": self.head_learning_rate if in_head else self.args.learning_rate,
+                        "weight_decay": self.args.weight_decay if with_decay else 0.0,
+                    }
+                    for (in_head, with_decay), parameters in sorted(groups.items(), key=lambda group: group[0])
+                ],
+                **settings,
+            )
+        return self.optimizer
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    train_rows: Dataset,
+    validation_rows: Dataset,
+    loss: StudentLoss,
+    settings: Train,
+    seed: int,
+    checkpoints: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Epochs:
+    """Train `model` in place on encoded rows; it ends with the weights of the epoch with the best macro F1.
+
+    Goes on from the last complete checkpoint in `checkpoints` if there is one, to the same result as an
+    uninterrupted run on the same machine. The caller deletes `checkpoints` once the student is stored.
+    """
+    trainer = StudentTrainer(
+        loss=loss,
+        head_learning_rate=settings.head_learning_rate,
+        model=model,
+        args=training_arguments(settings, seed, checkpoints, steps=math.ceil(len(train_rows) / settings.batch_size)),
+        processing_class=tokenizer,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        train_dataset=train_rows,
+        eval_dataset=validation_rows,
+        compute_metrics=_validation_metrics,
+        callbacks=list(callbacks),
+    )
+    checkpoint = last_complete(checkpoints)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
+    best = max(history, key=lambda entry: entry["eval_macro_f1"])
+    resumed = next((entry for entry in history if checkpoint and checkpoint.name.endswith(f"-{entry['step']}")), None)
+    return Epochs(round(best["epoch"]), best["eval_macro_f1"], round(resumed["epoch"]) if resumed else 0)
+
+
+def training_arguments(settings: Train, seed: int, checkpoints: Path, steps: int) -> TrainingArguments:
+    """What `transformers.Trainer` is told; `steps` is the number of batches in an epoch."""
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=2 * settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup_share,
+        fp16=settings.precision == "fp16",
+        bf16=settings.precision == "bf16",
+        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        train_sampling_strategy="group_by_length",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="macro_f1",
+        greater_is_better=True,
+        logging_steps=max(1, steps // LOSS_POINTS_PER_EPOCH),
+        # A diverging run must show as nan in the curves, not as the last good loss.
+        logging_nan_inf_filter=False,
+        log_level="error",
+        disable_tqdm=not sys.stderr.isatty(),
+        report_to="none",
+        seed=seed,
+        data_seed=seed,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    return validation_scores(np.asarray(prediction.predictions), np.asarray(prediction.label_ids))

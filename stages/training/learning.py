@@ -1,0 +1,158 @@
+"""How a student learns: a head on an encoder as it is, or epochs of fine-tuning; and in the end how sure it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from stages.common.arrays import FloatArray, Vectors
+from stages.common.errors import DataError
+from stages.inference.features import compute_head_inputs, last_linear
+from stages.inference.head import Head
+from stages.training.checkpoints import last_complete
+from stages.training.config import Train
+from stages.training.curves import Curves
+from stages.training.losses import StudentLoss
+from stages.training.precision import require_precision
+from stages.training.probe import fit_head
+from stages.training.rows import encode, label_counts, targets
+from stages.training.temperature import fit_temperature
+from stages.training.validation import validation_scores
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+# What the encoder gives for texts; shape (texts, features).
+Features = Callable[[Sequence[str]], Vectors]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a student learns from, what chooses its best epoch, and what its confidence is fitted to."""
+
+    train: Dataset
+    validation: Dataset
+    calibration: Dataset
+
+    def require_validation(self) -> None:
+        """Raise `DataError` if there are no validation rows."""
+        if not len(self.validation):
+            raise DataError(
+                "the dataset has no validation rows to choose the best epoch by; raise data.validation_share"
+            )
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What learning came to. Epoch 0 is the linear probe.
+
+    `temperature` is what the logits were divided by in the end, 1 without scaling.
+    """
+
+    best_epoch: int
+    macro_f1: float
+    temperature: float
+    resumed_from_epoch: int
+
+
+def learn_head(features: Features, rows: Rows, settings: Train, curves: Curves, *, bias: bool) -> tuple[Head, Learning]:
+    """A head on the encoder that gives `features`, which stays as it is (`train.epochs` = 0).
+
+    The losses of the fit become the curve of training.
+
+    Raises:
+        DataError: no validation rows.
+        ConfigError: a loss that does not exist, or half precision without a graphics card.
+    """
+    rows.require_validation()
+    require_precision(settings.precision)
+    head, losses = probe(features, rows, settings, bias=bias)
+    logits = head.logits(features(rows.validation["text"][:]))
+    aims = targets(rows.validation, settings.confidence_weighting)
+    scores = validation_scores(logits, aims.labels)
+    for step, value in enumerate(losses):
+        curves.log(step, {"loss": value})
+    validation_loss = float(student_loss(rows, settings)(torch.from_numpy(logits), *aims.tensors()))
+    figures = {"eval_loss": validation_loss, **{f"eval_{name}": score for name, score in scores.items()}}
+    curves.log(len(losses) - 1, figures)
+    temperature = 1.0
+    if settings.temperature_scaling:
+        temperature = temperature_of(head.logits(features(rows.calibration["text"][:])), rows)
+    return head.scaled(temperature), Learning(0, scores["macro_f1"], temperature, 0)
+
+
+def learn_all(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    features: Features,
+    rows: Rows,
+    settings: Train,
+    seed: int,
+    checkpoints: Path,
+    curves: Curves,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Learning:
+    """Fine-tune `model` in place. It starts from a linear probe if `settings.linear_probe` says so.
+
+    `features` are those of its encoder before it is trained; an interrupted run goes on from `checkpoints`.
+
+    Raises:
+        DataError: no validation rows.
+        ConfigError: a loss that does not exist, or half precision without a graphics card.
+    """
+    # Imported here: a head alone needs no trainer, which takes seconds to import.
+    from stages.training.fine_tuning import fine_tune
+    from stages.training.live_curves import LiveCurves
+
+    rows.require_validation()
+    require_precision(settings.precision)
+    # A checkpoint has the probe behind it.
+    if settings.linear_probe is not None and not last_complete(checkpoints):
+        head, _ = probe(features, rows, settings, bias=last_linear(model).bias is not None)
+        head.put_into(last_linear(model))
+    train, validation = (
+        encode(part, tokenizer, settings.max_tokens, settings.confidence_weighting)
+        for part in (rows.train, rows.validation)
+    )
+    epochs = fine_tune(
+        model,
+        tokenizer,
+        train,
+        validation,
+        student_loss(rows, settings),
+        settings,
+        seed,
+        checkpoints,
+        callbacks=[LiveCurves(curves), *callbacks],
+    )
+    temperature = 1.0
+    if settings.temperature_scaling:
+        head = Head.of(last_linear(model))
+        given = compute_head_inputs(model, tokenizer, rows.calibration["text"][:], settings.batch_size)
+        temperature = temperature_of(head.logits(given), rows)
+        head.scaled(temperature).put_into(last_linear(model))
+    return Learning(epochs.best, epochs.macro_f1, temperature, epochs.resumed_from)
+
+
+def probe(features: Features, rows: Rows, settings: Train, *, bias: bool) -> tuple[Head, list[float]]:
+    """A head fitted to the train rows, and the course of its loss."""
+    assert settings.linear_probe is not None
+    aims = targets(rows.train, settings.confidence_weighting)
+    given = features(rows.train["text"][:])
+    return fit_head(given, aims, student_loss(rows, settings), settings.linear_probe, bias=bias)
+
+
+def student_loss(rows: Rows, settings: Train) -> StudentLoss:
+    """The configured loss, its classes weighted by their train rows."""
+    names = rows.train.features["label"].names
+    return StudentLoss(settings.loss, settings.soft_label_weight, label_counts(rows.train), names)
+
+
+def temperature_of(logits: FloatArray, rows: Rows) -> float:
+    """The temperature that suits `logits` for the calibration rows."""
+    return fit_temperature(logits, targets(rows.calibration).labels)

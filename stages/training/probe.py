@@ -1,0 +1,95 @@
+"""Linear probing: a head that starts from a regression on the frozen encoder's features, by the configured loss.
+
+A random head pulls the encoder away from what it knows while it learns; one that fits already does not (LP-FT, Kumar
+et al., ICLR 2022, arXiv 2202.10054). It also spares the few steps that a small data set has.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import OptimizeResult, minimize
+from sklearn.preprocessing import StandardScaler
+
+from stages.common.arrays import FloatArray
+from stages.inference.head import Head
+from stages.training.losses import StudentLoss
+from stages.training.rows import Targets
+
+logger = logging.getLogger(__name__)
+
+MAX_STEPS = 300
+
+
+def fit_head(
+    features: FloatArray, aims: Targets, loss: StudentLoss, regularisation: float, *, bias: bool
+) -> tuple[Head, list[float]]:
+    """A head fitted to `features` by the student's loss, and the objective at the start and after each step of L-BFGS.
+
+    Args:
+        features: (rows, features), what reaches the head.
+        aims: what the rows shall be answered.
+        loss: what is minimised, beside the penalty.
+        regularisation: inverse strength of the L2 penalty on standardised features (scikit-learn's C).
+        bias: whether the head has one.
+    """
+    regression = fit_regression(features, *aims.tensors(), loss=loss, regularisation=regularisation, bias=bias)
+    losses = regression.losses
+    logger.info("linear probe: loss %.3f to %.3f in %d steps", losses[0], losses[-1], len(losses) - 1)
+    weight = torch.from_numpy(regression.weights).float()
+    return Head(weight, torch.from_numpy(regression.biases).float() if bias else None), losses
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Weights (labels, features) and biases (labels,) for plain features, and the objective after each step."""
+
+    weights: FloatArray
+    biases: FloatArray
+    losses: list[float]
+
+
+def fit_regression(
+    features: FloatArray,
+    labels: torch.Tensor,
+    soft_labels: torch.Tensor,
+    row_weights: torch.Tensor,
+    *,
+    loss: StudentLoss,
+    regularisation: float,
+    bias: bool,
+) -> Regression:
+    """Minimise `loss` and an L2 penalty on standardised features by L-BFGS.
+
+    Args:
+        features: (rows, features). labels: (rows,). soft_labels: (rows, labels). row_weights: (rows,).
+        loss: what is minimised, beside the penalty.
+        regularisation: scikit-learn's C.
+        bias: without one the regression goes through the origin: features are scaled, not centred.
+    """
+    scaler = StandardScaler(with_mean=bias)
+    inputs = torch.from_numpy(scaler.fit_transform(features)).double()
+    size, outputs = inputs.shape[1], soft_labels.shape[1]
+
+    def objective(flat: FloatArray) -> tuple[float, FloatArray]:
+        parameters = torch.from_numpy(flat).view(outputs, size + bias).requires_grad_()
+        weights, biases = parameters[:, :size], parameters[:, size:]
+        value = loss(inputs @ weights.T + biases.sum(dim=1), labels, soft_labels, row_weights)
+        value = value + weights.square().sum() / (2 * regularisation * len(inputs))
+        value.backward()  # type: ignore[no-untyped-call]
+        assert parameters.grad is not None
+        return value.item(), parameters.grad.numpy().ravel()
+
+    def note(intermediate_result: OptimizeResult) -> None:
+        losses.append(float(intermediate_result.fun))
+
+    start = np.zeros(outputs * (size + bias))
+    losses = [objective(start)[0]]
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=note, options={"maxiter": MAX_STEPS})
+    parameters = found.x.reshape(outputs, size + bias)
+    weights = parameters[:, :size] / scaler.scale_
+    biases = parameters[:, size] - weights @ scaler.mean_ if bias else np.zeros(outputs)
+    return Regression(weights, biases, losses)

@@ -1,0 +1,1 @@
+"""What was written for the categories: example reviews, products and notes."""

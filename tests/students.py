@@ -1,0 +1,161 @@
+"""Tiny random students over words of Russian reviews, and a tiny dataset they can learn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+
+from stages.training.config import Loss, Train
+
+LABELS = ["обувь", "одежда", "нет товара"]
+REVIEWS = {
+    "обувь": ["туфли малы", "кеды жмут", "туфли хорошие", "сапоги промокли", "кеды супер", "сапоги малы"],
+    "одежда": ["платье село", "кофта хорошая", "платье супер", "юбка мала", "кофта села", "юбка хорошая"],
+    "нет товара": [
+        "заказ не пришёл",
+        "продавец хороший",
+        "деньги вернули",
+        "заказ шёл долго",
+        "продавец супер",
+        "долго",
+    ],
+}
+SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
+
+
+@pytest.fixture(autouse=True)
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work and cache in `tmp_path`, on one thread."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAZMETKA_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of a random BERT without pooler (as e5 is) and a random XLM-R, by name."""
+    words = sorted({word for texts in REVIEWS.values() for text in texts for word in text.split()})
+    vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words])}
+    rules = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    rules.pre_tokenizer = pre_tokenizers.Whitespace()
+    rules.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=rules,
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=16,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+    size: dict[str, Any] = {
+        "vocab_size": len(vocabulary),
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 20,
+        "type_vocab_size": 1,
+        "pad_token_id": 1,
+    }
+    torch.manual_seed(0)
+    folders = {}
+    for name, model in (
+        ("bert", BertModel(BertConfig(**size), add_pooling_layer=False)),  # type: ignore[no-untyped-call]
+        ("xlm-roberta", XLMRobertaModel(XLMRobertaConfig(**size), add_pooling_layer=False)),  # type: ignore[no-untyped-call]
+    ):
+        folders[name] = tmp_path_factory.mktemp(name)
+        model.save_pretrained(folders[name])
+        tokenizer.save_pretrained(folders[name])
+    return folders
+
+
+@pytest.fixture
+def label_names() -> list[str]:
+    """The three categories of these tests."""
+    return LABELS
+
+
+@pytest.fixture
+def reviews() -> dict[str, list[str]]:
+    """Short reviews of each category."""
+    return REVIEWS
+
+
+@pytest.fixture
+def loss_settings() -> Loss:
+    """Cross-entropy without any weighting."""
+    return Loss(name="weighted_ce", scheme="none", beta=0.9, power=0.5, gamma=2.0, tau=1.0, label_smoothing=0.0)
+
+
+@pytest.fixture
+def train_settings(loss_settings: Loss) -> Train:
+    """Three short epochs."""
+    return Train(
+        linear_probe=None,
+        epochs=3,
+        batch_size=4,
+        learning_rate=0.003,
+        head_learning_rate=0.01,
+        weight_decay=0.01,
+        warmup_share=0.1,
+        max_tokens=8,
+        prompt="",
+        pooling="model",
+        frozen_embeddings=False,
+        layers=None,
+        precision="fp32",
+        gradient_checkpointing=False,
+        soft_label_weight=0.5,
+        confidence_weighting=False,
+        temperature_scaling=True,
+        loss=dataclasses.replace(loss_settings, scheme="tempered"),
+    )
+
+
+@pytest.fixture(scope="session")
+def splits() -> DatasetDict:
+    """Real rows in every split, and synthetic rows for shoes in train."""
+    made = [(text, label) for label, texts in REVIEWS.items() for text in texts]
+    real = [_row(text, label, "real") for text, label in made]
+    synthetic = [_row(text, "обувь", step) for text, step in (("кеды малы", "base"), ("туфли супер", "style"))]
+    rows = {"train": [*real * 2, *synthetic], "validation": real[::2], "test": real[1::2]}
+    features = Features(
+        {
+            "id": Value("string"),
+            "text": Value("string"),
+            "label": ClassLabel(names=LABELS),
+            "soft_labels": Sequence(Value("float64")),
+            "weight": Value("float64"),
+            "provenance": Value("string"),
+            "seed_ids": Sequence(Value("string")),
+            "attributes": Value("string"),
+        }
+    )
+    return DatasetDict({split: Dataset.from_list(some, features=features) for split, some in rows.items()})
+
+
+def _row(text: str, label: str, provenance: str) -> dict[str, object]:
+    soft_labels = [0.8 if name == label else 0.1 for name in LABELS]
+    return {
+        "id": text,
+        "text": text,
+        "label": label,
+        "soft_labels": soft_labels,
+        "weight": 1.0,
+        "provenance": provenance,
+        "seed_ids": [],
+        "attributes": json.dumps({}),
+    }

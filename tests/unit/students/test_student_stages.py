@@ -1,0 +1,360 @@
+"""The stages train, evaluate, benchmark and predict, one after the other on a tiny student."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import DatasetDict
+
+import stages.answer
+import stages.benchmark
+import stages.evaluate
+import stages.predict
+import stages.summary
+import stages.train
+from stages.common.errors import ConfigError, DataError, ModelError
+from stages.common.figures import read_figures
+from stages.common.fingerprint import fingerprint
+from stages.common.gold import COLUMNS
+from stages.common.io import read_json, write_json, write_table
+from stages.common.labels import Labels
+from stages.common.provenances import PROVENANCES, SYNTHETIC_STEPS
+from stages.headline import score_table
+from stages.inference import features
+from stages.inference.answers import student_probabilities
+from stages.inference.classifier import Classifier
+from stages.inference.config import Answer
+from stages.inference.folder import ENCODER, HEAD, INDEX, TRAINING
+from stages.latency.config import Benchmark
+from stages.scoring.config import Evaluate
+from stages.training import encoder
+from stages.training.config import Train
+from stages.training.encoder import Encoder
+from stages.training.temperature import SMALLEST
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def workspace(
+    label_names: list[str],
+    encoders: dict[str, Path],
+    splits: DatasetDict,
+    train_settings: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> SimpleNamespace:
+    """A repository with dataset and encoder; the stages see these parameters."""
+    params = SimpleNamespace(
+        seed=7,
+        labels=Labels(language="ru", names=label_names),
+        train=train_settings,
+        answer=Answer(batch_size=4),
+        evaluate=Evaluate(bootstrap=50, coverage=0.95),
+        benchmark=Benchmark(singles=3, warmup=1, batch_size=4, batches=2, limit_seconds=60.0),
+    )
+    for split, rows in splits.items():
+        (tmp_path / "data/dataset").mkdir(parents=True, exist_ok=True)
+        rows.to_parquet(str(tmp_path / f"data/dataset/{split}.parquet"))
+    write_table(tmp_path / "data/ingest/gold.parquet", pd.DataFrame(columns=list(COLUMNS)))
+    (tmp_path / "data/models").mkdir()
+    (tmp_path / "data/models/student").symlink_to(encoders["xlm-roberta"])
+    for stage in (stages.train, stages.answer, stages.evaluate, stages.benchmark):
+        monkeypatch.setattr(stage, "load", lambda _: params)
+    return params
+
+
+def train(monkeypatch: pytest.MonkeyPatch, *variants: str) -> None:
+    for variant in variants:
+        monkeypatch.setattr(sys, "argv", ["train", variant])
+        stages.train.main()
+
+
+def write_gold(folder: Path, reviews: dict[str, list[str]]) -> None:
+    rows = [
+        {"gold_set": "gold", "id": text, "row": row, "text": text, "label": label, "stratum": "random", "flag": flag}
+        for label, texts in reviews.items()
+        for row, (text, flag) in enumerate(zip(texts[:3], ("clear", "clear", "ambiguous"), strict=True))
+    ]
+    rows[0]["text"] = "=туфли малы"
+    unlabelled = {**rows[0], "id": "later", "label": ""}
+    write_table(folder / "data/ingest/gold.parquet", pd.DataFrame([*rows, unlabelled]))
+    answers = [
+        {"gold_set": "gold", "id": row["id"], "label": "обувь", "confidence": 0.6, "probabilities": [0.6, 0.3, 0.1]}
+        for row in rows[1:]
+    ]
+    for stage in ("label", "curate"):
+        write_table(folder / f"data/{stage}/gold.parquet", pd.DataFrame(answers))
+
+
+def test_train_evaluate_and_benchmark_with_gold(
+    workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(monkeypatch, *PROVENANCES)
+    trained = read_json(tmp_path / "data/students/style/training.json")
+    assert trained["rows"] == 38
+    assert trained["calibration"] == {"rows": 9, "checked": False}
+    assert not list((tmp_path / "cache/checkpoints").iterdir())
+
+    write_gold(tmp_path, reviews)
+    stages.answer.main()
+    stages.evaluate.main()
+    scores = read_figures(tmp_path / "metrics/scores.csv").set_index(["who", "subset"])
+    assert set(scores["gold_set"]) == {"gold"}
+    assert list(scores.xs("all", level="subset").index) == ["teacher", "curated", *PROVENANCES]
+    assert scores.loc["style"]["rows"].to_dict() == {"all": 9, "clear": 6, "random": 9, "random_clear": 6}
+    # The teacher says обувь to 8 of 9 rows and nothing to one; two of the three обувь rows are hits.
+    assert scores.loc["teacher", "all"]["accuracy"] == pytest.approx(2 / 9, abs=1e-4)
+    gains = read_figures(tmp_path / "metrics/gain.csv").set_index(["student", "over", "measure"]).sort_index()
+    macro_f1 = {student: scores.loc[student, "all"]["macro_f1"] for student in PROVENANCES}
+    for student, before in zip(PROVENANCES[1:], PROVENANCES, strict=False):
+        for base in ("real", before):
+            change = gains.loc[student, base, "macro F1"]
+            assert change["difference"] == pytest.approx(macro_f1[student] - macro_f1[base], abs=2e-4)
+            assert change["low"] <= change["high"]
+    # Real and written rows are the same here, and so are the students.
+    assert gains.loc["written", "real", "macro F1"][["difference", "low", "high"]].to_list() == [0, 0, 0]
+    assert set(gains.loc["style", "real"].index) == {"macro F1", *workspace.labels.names}
+    for student in ("teacher", *PROVENANCES):
+        assert len(pd.read_csv(tmp_path / f"metrics/class_f1/{student}.csv")) == 3
+    predictions = pd.read_csv(tmp_path / "data/evaluate/predictions.csv", keep_default_na=False)
+    assert len(predictions) == 9
+    assert predictions["text"][0] == "'=туфли малы"
+    assert predictions["teacher"].to_list() == [""] + ["обувь"] * 8
+    assert len(pd.read_csv(tmp_path / "metrics/confusion.csv")) == 9
+    errors = pd.read_csv(tmp_path / "data/evaluate/errors.csv")
+    assert len(errors) == (predictions["actual"] != predictions["predicted"]).sum()
+    assert errors["confidence"].is_monotonic_decreasing
+    assert set(errors["stratum"]) <= {"random"}
+    assert pd.read_csv(tmp_path / "metrics/coverage.csv")["coverage"].iloc[-1] == 1
+    assert "gold · style" in (tmp_path / "data/evaluate/report.txt").read_text()
+    for picture in ("metrics/confusion.png", "data/evaluate/confusion.pdf"):
+        assert (tmp_path / picture).stat().st_size > 5000
+
+    stages.benchmark.main()
+    measured = read_json(tmp_path / "data/latency/latency.json")
+    assert measured["student"] == "style"
+    assert measured["within_limit"] is True
+    assert measured["batched"]["texts"] == 8
+
+    for step in SYNTHETIC_STEPS:
+        write_json(tmp_path / f"data/measures/{step}.json", {"accepted_share": None if step == "style" else 0.5})
+    write_json(tmp_path / "data/measures/curation.json", {"changed_share": 0.25})
+    stages.summary.main()
+    summary = read_json(tmp_path / "metrics/summary.json")
+    assert summary["macro_f1"] == macro_f1["style"]
+    assert summary["macro_f1_gain_over_real_rows"] == gains.loc["style", "real", "macro F1"]["difference"]
+    assert (summary["labels_changed_share"], summary["synthetic_accepted_share"]) == (0.25, 0.5)
+    assert all(isinstance(value, float) for value in summary.values())
+
+
+def test_students_with_the_same_encoder_are_asked_in_one_pass(
+    workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean")
+    train(monkeypatch, *PROVENANCES)
+    # One file under five names.
+    assert len({(tmp_path / "data/students" / name / ENCODER).stat().st_ino for name in PROVENANCES}) == 1
+    encoders = {fingerprint(tmp_path / "data/students" / name, without=[HEAD, INDEX, TRAINING]) for name in PROVENANCES}
+    assert len(encoders) == 1
+    write_gold(tmp_path, reviews)
+    passes = []
+    compute = features.head_input_parts
+    monkeypatch.setattr(features, "head_input_parts", lambda *a: passes.append(len(a[2])) or compute(*a))
+    stages.answer.main()
+    assert passes == [9]
+    # What is answered so is what the student itself answers.
+    answers = pd.read_parquet(tmp_path / "data/answers/style.parquet")
+    texts = pd.read_parquet(tmp_path / "data/answers/rows.parquet")["text"].to_list()
+    itself = Classifier(tmp_path / "data/students/style").predict_proba(texts, 4)
+    assert np.stack(answers["probabilities"]) == pytest.approx(itself, abs=1e-4)
+    # Another loss is another head: nothing goes through the encoder again.
+    before = (tmp_path / "data/students/real" / HEAD).read_bytes()
+    workspace.train = dataclasses.replace(workspace.train, loss=dataclasses.replace(workspace.train.loss, name="focal"))
+    monkeypatch.setattr(Encoder, "_student", property(lambda _: pytest.fail("an encoder was loaded")))
+    train(monkeypatch, "real")
+    assert (tmp_path / "data/students/real" / HEAD).read_bytes() != before
+    stages.answer.main()
+    assert passes == [9]
+
+
+def test_a_student_written_by_other_code_is_no_twin(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean")
+    train(monkeypatch, "written")
+    twin = tmp_path / "data/students/written"
+    for edited in ("ARCHITECTURE", "WRITTEN_BY"):
+        (tmp_path / "edited.py").write_text(f"# {edited}\n")
+        monkeypatch.setattr(encoder, edited, (tmp_path / "edited.py",))
+        train(monkeypatch, "real")
+        assert not (tmp_path / "data/students/real" / ENCODER).samefile(twin / ENCODER)
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(stages.train, "load", lambda _: workspace)
+
+
+def test_a_head_alone_needs_a_card_for_half_precision_too(
+    workspace: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, precision="fp16")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="needs a graphics card"):
+        train(monkeypatch, "real")
+
+
+def test_a_student_that_averages_is_loaded_by_a_process_that_never_trained(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean")
+    train(monkeypatch, "style")
+    command = [sys.executable, "-m", "stages.predict", "--model", "data/students/style"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, input="кеды малы", capture_output=True, text=True, check=True)
+    assert done.stdout.split("\t")[0] in workspace.labels.names
+
+
+def test_evaluate_without_gold_speaks_of_agreement(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(monkeypatch, *PROVENANCES)
+    stages.answer.main()
+    stages.evaluate.main()
+    assert "to be held against the teacher" in caplog.text
+    scores = read_figures(tmp_path / "metrics/scores.csv")
+    assert set(scores["gold_set"]) == {"agreement_with_teacher"}
+    assert scores[["weighted_f1", "macro_f1", "ece"]].isna().all(axis=None)
+    agreement = scores.set_index("who").loc["style"]
+    assert agreement["rows"] == 9
+    assert agreement["accuracy_low"] <= agreement["accuracy"] <= agreement["accuracy_high"]
+    assert read_figures(tmp_path / "metrics/gain.csv").empty
+    assert pd.read_csv(tmp_path / "metrics/class_f1/style.csv").empty
+    predictions = pd.read_csv(tmp_path / "data/evaluate/predictions.csv", keep_default_na=False)
+    assert set(predictions["actual"]) == {""}
+    assert set(predictions["teacher"]) == set(workspace.labels.names)
+    errors = pd.read_csv(tmp_path / "data/evaluate/errors.csv", keep_default_na=False)
+    assert len(errors) == (predictions["predicted"] != predictions["teacher"]).sum()
+    assert "agreement" in score_table(scores).columns
+
+
+def test_checked_rows_say_how_sure_the_student_is_and_change_nothing_else(
+    workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [text for some in reviews.values() for text in some]
+    train(monkeypatch, "style")
+    before = student_probabilities(tmp_path / "data/students/style", texts, 8)
+    # People who agree with every answer.
+    labels = [workspace.labels.names[index] for index in before.argmax(axis=1)]
+    checked = pd.DataFrame({"gold_set": "calibration", "row": 0, "text": texts, "label": labels})
+    write_table(tmp_path / "data/ingest/calibration.parquet", checked)
+    train(monkeypatch, "style")
+    after = student_probabilities(tmp_path / "data/students/style", texts, 8)
+    trained = read_json(tmp_path / "data/students/style/training.json")
+    assert trained["calibration"] == {"rows": 18, "checked": True}
+    assert trained["temperature"] == pytest.approx(SMALLEST, rel=0.01)
+    assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
+    assert (after.max(axis=1) > before.max(axis=1)).all()
+
+    workspace.train = dataclasses.replace(workspace.train, temperature_scaling=False)
+    train(monkeypatch, "style")
+    unscaled = read_json(tmp_path / "data/students/style/training.json")
+    assert (unscaled["temperature"], unscaled["calibration"]) == (1, None)
+
+
+def test_benchmark_beyond_the_limit_is_recorded_and_fails(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(monkeypatch, "style")
+    workspace.benchmark = Benchmark(singles=2, warmup=1, batch_size=2, batches=1, limit_seconds=0.0)
+    with pytest.raises(SystemExit) as exit_:
+        stages.benchmark.main()
+    assert exit_.value.code == 1
+    assert read_json(tmp_path / "data/latency/latency.json")["within_limit"] is False
+    assert "the limit is 0.00 s" in caplog.text
+
+
+def test_predict_table_and_single_text(
+    workspace: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train(monkeypatch, "style")
+    (tmp_path / "data/student").symlink_to("students/style")
+    rows = {"id": ["007", "008", "009"], "отзыв": ["=платье село", "  ", "<b>кеды</b> малы"]}
+    pd.DataFrame(rows).to_csv(tmp_path / "new.csv", index=False)
+    predict(monkeypatch, "--input", "new.csv", "--output", "out.csv", "--text-column", "отзыв")
+    answered = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    assert list(answered) == ["id", "отзыв", "category", "confidence"]
+    assert answered["id"].to_list() == ["007", "008", "009"]
+    assert answered["отзыв"][0] == "'=платье село"
+    assert answered["category"][1] == answered["confidence"][1] == ""
+    assert {answered["category"][0], answered["category"][2]} <= set(workspace.labels.names)
+    # Of three categories none reaches certainty: all are left open, with their confidence.
+    predict(
+        monkeypatch, "--input", "new.csv", "--output", "sure.csv", "--text-column", "отзыв", "--min-confidence", "1"
+    )
+    unsure = pd.read_csv(tmp_path / "sure.csv", dtype=str, keep_default_na=False)
+    assert set(unsure["category"]) == {""}
+    assert unsure["confidence"].equals(answered["confidence"])
+
+    predict(monkeypatch, "--input", "new.csv", "--output", "out.parquet", "--text-column", "отзыв")
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert table["отзыв"].to_list() == rows["отзыв"]
+    assert table["confidence"].dropna().between(1 / 3, 1).all()
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("кеды малы\n"))
+    capsys.readouterr()
+    predict(monkeypatch)
+    category, confidence = capsys.readouterr().out.strip().split("\t")
+    assert category in workspace.labels.names
+    assert 1 / 3 <= float(confidence) <= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "error", "message"),
+    [
+        (None, ["--input", "in.csv", "--output", "out.csv"], DataError, "in.csv does not exist"),
+        (b"", ["--input", "in.csv", "--output", "out.csv"], DataError, "in.csv is empty"),
+        (b"a,b\n1,2\n", ["--input", "in.csv", "--output", "out.csv"], DataError, "'text'.*'a', 'b'"),
+        ("text\nплатье\n".encode("cp1251"), ["--input", "in.csv", "--output", "out.csv"], DataError, "UTF-8"),
+        (b"text\nx\n", ["--input", ".", "--output", "out.csv"], DataError, "is a folder"),
+        (b"text\nx\n", ["--input", "in.csv", "--output", "out.xlsx"], DataError, "use .csv or .parquet"),
+        (b"text\nx\n", ["--input", "in.csv", "--output", "in.csv"], DataError, "is the input"),
+        (b"text,category\nx,y\n", ["--input", "in.csv", "--output", "out.csv"], DataError, "'category'"),
+        (b"text\nx\n", ["--input", "in.csv", "--output", "out.csv"], ModelError, "no trained student"),
+        (b"text\nx\n", ["--input", "in.csv", "--output", "o.csv", "--model", "."], ModelError, "no trained student"),
+    ],
+)
+def test_predict_errors_say_what_to_do(
+    content: bytes | None,
+    arguments: list[str],
+    error: type[Exception],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if content is not None:
+        (tmp_path / "in.csv").write_bytes(content)
+    with pytest.raises(error, match=message) as raised:
+        predict(monkeypatch, *arguments)
+    assert "\n" not in str(raised.value)
+
+
+def test_predict_refuses_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(" \n"))
+    with pytest.raises(DataError, match="standard input is empty"):
+        predict(monkeypatch)
+
+
+def predict(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["predict", *arguments])
+    stages.predict.main()
