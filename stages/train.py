@@ -48,8 +48,8 @@ def main() -> None:
     encoder = Encoder(DATA / "models/student", params.labels.names, params.train, params.seed)
     folder, curves = DATA / "students" / variant, Curves(METRICS / "train" / variant)
     shutil.rmtree(folder, ignore_errors=True)
-    settings = {"train": dataclasses.asdict(params.train), "encoder": encoder.identity, "variant": variant}
-    checkpoints = run_folder(settings, rows.train, rows.validation) if params.train.epochs else None
+    what = {"train": dataclasses.asdict(params.train), "seed": params.seed, "encoder": encoder.identity}
+    checkpoints = run_folder({**what, "variant": variant}, rows.train, rows.validation) if params.train.epochs else None
     if checkpoints:
         result = fine_tuned(encoder, rows, params, folder, checkpoints, curves)
     else:

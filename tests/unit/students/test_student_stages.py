@@ -202,6 +202,27 @@ def test_a_student_written_by_other_code_is_no_twin(
         monkeypatch.setattr(stages.train, "load", lambda _: workspace)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "model"])
+def test_another_seed_or_student_does_not_go_on_from_these_checkpoints(
+    pooling: str, workspace: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = []
+
+    def stop(*arguments: object) -> None:
+        folders.append(arguments[4])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages.train, "fine_tuned", stop)
+    workspace.train = dataclasses.replace(workspace.train, pooling=pooling)
+    # Real and written rows are the same here.
+    for seed, variant in ((7, "real"), (7, "real"), (8, "real"), (7, "written")):
+        workspace.seed = seed
+        with pytest.raises(KeyboardInterrupt):
+            train(monkeypatch, variant)
+    assert folders[0] == folders[1]
+    assert len(set(folders)) == 3
+
+
 def test_a_head_alone_needs_a_card_for_half_precision_too(
     workspace: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
