@@ -1,9 +1,16 @@
-# The front door. Every target sets up what it needs on a fresh machine with Python 3.11 and make.
-PYTHON ?= python3.11
+# The front door. Every target sets up what it needs on a fresh machine with Python 3.11 to 3.13 and make.
+# The first that runs and can make environments. 3.11 goes first: it made every figure in docs/.
+PYTHON ?= $(firstword $(foreach minor,11 12 13,$(shell python3.$(minor) -c \
+	'import ensurepip, venv; print("python3.$(minor)")' 2>/dev/null)))
+NO_PYTHON = No Python 3.11, 3.12 or 3.13 with venv was found. Install one (Debian, Ubuntu: python3.11 and \
+	python3.11-venv), or name it: make setup PYTHON=/path/to/python
+WRONG_PYTHON = $(PYTHON) does not run or is no Python 3.11, 3.12 or 3.13; name another: make setup PYTHON=/path/to/python
+# `make repro` ends by saying how long it took, with setting up.
+BEGAN := $(shell date +%s)
 VENV := .venv
 READY := $(VENV)/.ready
-# `make setup-gpu` leaves this mark, and every later target keeps to that lock.
-LOCK := $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
+# `make setup-gpu` leaves this mark, and every later target keeps to that extra of uv.lock.
+EXTRA := $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # SET="data=own data.path=reviews.csv" composes another configuration.
 SET ?=
@@ -11,30 +18,37 @@ SET ?=
 # Two processes: while one waits for a model to load, the other computes.
 WORKERS := --numprocesses 2 --dist loadfile
 
-.PHONY: help setup setup-gpu doctor pin repro params report benchmark deps test test-all lint format clean
+.PHONY: help setup setup-gpu lock doctor pin repro params report benchmark deps test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-setup: $(READY)  ## create .venv with every package at its locked version
+setup: $(READY)  ## create .venv with every package at its locked version, checked by SHA-256
 
-setup-gpu:  ## the same with ordinary vLLM, for NVIDIA cards; replaces a .venv made for the CPU
-	@# From nothing: to pip a CPU build of torch is the same version, and both builds of vLLM own the same files.
-	test -e $(VENV)/.gpu || rm -rf $(VENV)
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+setup-gpu: | $(VENV)/bin/python  ## the same with ordinary vLLM, for NVIDIA cards; replaces what was there for the CPU
+	test -e $(VENV)/.gpu || rm -f $(READY)
 	touch $(VENV)/.gpu
 	$(MAKE) setup
 
-$(READY): requirements/$(LOCK).txt requirements/dev.txt
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --upgrade "pip==$(shell sed -n 's/^pip==//p' requirements/dev.txt)"
-	@# No dependency resolution: the lock is complete, and vLLM's metadata asks for vision packages that text never needs.
-	$(VENV)/bin/python -m pip install --no-deps -r requirements/$(LOCK).txt -r requirements/dev.txt
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "$(WRONG_PYTHON)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): uv.lock pyproject.toml requirements/uv.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/uv.txt
+ifeq ($(EXTRA),cpu)
+	@# pip's own sources (pip.conf, PIP_FIND_LINKS) may have torch's build for the CPU, and uv does not ask them.
+	@$(VENV)/bin/uv export --quiet --locked --extra cpu | sed -n '/^torch==/,/[^\\]$$/p' > $(VENV)/torch.txt
+	@$(VENV)/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r $(VENV)/torch.txt 2>/dev/null \
+		|| echo "pip's sources have no torch $$(sed -n 's/^torch==\([^ ]*\).*/\1/p' $(VENV)/torch.txt): uv fetches it from PyTorch's index"
+endif
+	$(VENV)/bin/uv sync --locked --extra $(EXTRA)
 	touch $@
 
 repro: $(READY)  ## rebuild everything that is out of date: labels, student, metrics
 	dvc repro
-	@python -m stages.headline
+	@python -m stages.headline --since $(BEGAN)
 
 doctor: $(READY)  ## what this machine has, which profiles it can run, what params.yaml needs
 	@python -m stages.doctor
@@ -52,6 +66,9 @@ report: $(READY)  ## the page of the last run: data/report/report.html
 benchmark: $(READY)  ## measure latency and throughput on this machine, now
 	dvc repro --single-item --force benchmark
 	@cat data/latency/latency.json
+
+lock: $(READY)  ## resolve uv.lock anew from pyproject.toml; versions stay where they still fit
+	uv lock
 
 deps: $(READY)  ## write the code that each stage runs into dvc.yaml, after an import has changed
 	python -m tests.code_deps

@@ -1,4 +1,4 @@
-"""Stage `benchmark`: latency of one review and throughput of many, by the student in use."""
+"""Stage `benchmark`: latency of one review and throughput of many, by the student as it is exported."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import asdict
 from stages.common.config import load, section
 from stages.common.errors import DataError, run_stage
 from stages.common.io import DATA, read_table, write_json
-from stages.common.provenances import FINAL
-from stages.inference.classifier import Classifier
+from stages.inference.onnx_classifier import OnnxClassifier
 from stages.latency.conditions import conditions
 from stages.latency.config import Benchmark
 from stages.latency.timing import measure
@@ -32,8 +31,10 @@ def main() -> None:
     texts = [*read_table(DATA / "ingest/gold.parquet")["text"]] or [*read_table(DATA / "dataset/test.parquet")["text"]]
     if not texts:
         raise DataError("neither gold nor test rows to time the student on; raise data.test_share")
-    measured = measure(Classifier(DATA / "students" / FINAL).predict_batch, texts, params.benchmark, params.seed)
-    write_json(DATA / "latency/latency.json", {"student": FINAL, **asdict(measured), "conditions": conditions()})
+    classifier = OnnxClassifier(DATA / "export/onnx")
+    measured = measure(classifier.predict_batch, texts, params.benchmark, params.seed)
+    about = {"file": classifier.file, "conditions": conditions(classifier.threads)}
+    write_json(DATA / "latency/latency.json", {**asdict(measured), **about})
     single = measured.single
     logger.info("one review: %.1f ms on average, %.1f ms at the 95th percentile", single.mean_ms, single.p95_ms)
     logger.info("batches: %.0f reviews a second", measured.batched.texts_per_second)

@@ -32,7 +32,7 @@ def main() -> None:
     """Read labels, plan, seeds and accepted synthetic rows; write the folder `data/dataset/` with its card."""
     params = load(Params)
     plan = read_table(DATA / "analyse/plan.csv")
-    rare = plan.loc[plan["to_generate"] > 0, "label"].to_list()
+    rare = plan.loc[plan["rare"] | (plan["to_generate"] > 0), "label"].to_list()
     parts = [
         real_rows(read_table(DATA / "curate/labels.parquet")),
         written_rows(read_table(Path(params.vocabulary.seeds)), rare, params.labels.names),

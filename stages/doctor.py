@@ -7,12 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stages.common.cache import cache_folder
-from stages.common.errors import run_stage
+from stages.common.errors import DataError, run_stage
+from stages.common.peak import engine_dtype, matmul_rate
+from stages.common.reading import read_reviews_file
+from stages.common.record import duration
 from stages.composition.compose import CONF, compose
 from stages.composition.params import Params, load_all
 from stages.hardware.machine import Machine, hub_answers, look
 from stages.hardware.requirements import shortfall
-from stages.hardware.sizing import cpu, disk_gb, download_gb, processor, student, teacher
+from stages.hardware.sizing import Processor, cpu, cpu_run, disk_gb, download_gb, processor, student, teacher
 
 
 def main() -> None:
@@ -72,7 +75,11 @@ def needs(params: Params, machine: Machine) -> list[str]:
         f"download  {download_gb(params):.1f} GB, on disk up to {disk_gb(params):.1f} GB",
         f"graphics  {memory}",
     ]
-    card = cpu(machine.cores) if engine.device == "cpu" else processor(machine.cards[0].name if machine.cards else "")
+    if engine.device == "cpu":
+        card: Processor | None = cpu(engine_dtype(engine.dtype))
+        lines += whole_run(params)
+    else:
+        card = processor(machine.cards[0].name if machine.cards else "")
     asked, trained = (teacher(params, card), student(params, card)) if card else (None, None)
     if not asked or not trained:
         return [*lines, "times     unknown for this card or these models; docs/gpu.md has a table"]
@@ -82,6 +89,25 @@ def needs(params: Params, machine: Machine) -> list[str]:
         *lines,
         f"times     for 1,000 reviews, roughly: labelling {label:.1f} min, explaining all {explain:.1f} min more, "
         f"training a student {params.train.epochs} epochs of {epoch:.1f} min and a linear probe of {epoch / 3:.1f} min",
+    ]
+
+
+def whole_run(params: Params) -> list[str]:
+    """How long `make repro` would take for the reviews that params.yaml names."""
+    data = params.data
+    files = [Path(data.path), *(Path(data.gold.folder) / name for name in data.gold.sets.values() if name)]
+    try:
+        rows = [len(read_reviews_file(path, data.text_column)) for path in files]
+    except DataError as error:
+        return [f"whole run unknown: {error}"]
+    reviews = min(rows[0], data.limit or rows[0]) + sum(rows[1:])
+    seconds = cpu_run(params, reviews)
+    if seconds is None:
+        return []
+    dtype = engine_dtype(params.vllm.dtype)
+    return [
+        f"whole run about {duration(seconds, rough=True)} without downloads for {reviews:,} reviews, by the "
+        f"{matmul_rate(dtype) / 1e9:,.0f} GFLOP/s in {dtype} that this processor was just measured at"
     ]
 
 

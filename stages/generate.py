@@ -120,14 +120,17 @@ def writer(params: Params, material: Material) -> Writer:
     """
     names, seeds = params.labels.names, material.vocabulary.seeds
     generator = open_backend(params.generate.backend, DATA / "models/generator", params.vllm)
-    reader = open_backend(params.label.backend, DATA / "models/teacher", params.vllm)
-    reader = generator if reader.identity == generator.identity else reader
-    opinion = None
+    opinion, teacher = None, None
     if params.curate.policy != "none":
         opinion = fit_on_vocabulary(material.vocabulary, names, params.curate.regularisation)
+    if params.generate.filters.readers == "both":
+        reader = open_backend(params.label.backend, DATA / "models/teacher", params.vllm)
+        reader = generator if reader.identity == generator.identity else reader
+        teacher = Teacher(CachedModel(reader), names, params.prompt, params.label, seeds)
     return Writer(
+        labels=names,
         generator=CachedModel(generator),
-        teacher=Teacher(CachedModel(reader), names, params.prompt, params.label, seeds),
+        teacher=teacher,
         prior=np.array(read_json(DATA / "label/prior.json")["prior"]),
         opinion=opinion,
         teacher_weight=params.curate.teacher_weight,

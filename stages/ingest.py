@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,14 +12,17 @@ import pandas as pd
 
 from stages.common.config import load, section
 from stages.common.errors import DataError, run_stage
-from stages.common.io import DATA, write_json, write_table
+from stages.common.io import DATA, table_writer, write_json, write_table
 from stages.common.labels import Labels
-from stages.common.reading import read_reviews_file
+from stages.common.reading import read_reviews_file, review_chunks
 from stages.ingestion.config import Data
-from stages.ingestion.intake import letters_of, take_in, take_in_gold, without
+from stages.ingestion.intake import Intake, letters_of, take_in_gold, without
 from stages.ingestion.tables import GOLD
 
 logger = logging.getLogger(__name__)
+
+# Rows in memory at a time, and in a row group of the reviews.
+CHUNK_ROWS = 16_384
 
 
 @section
@@ -34,14 +38,18 @@ def main() -> None:
     params = load(Params)
     gold = read_checked(params, params.data.gold.sets, "data.gold.sets.")
     calibration = read_calibration(params, gold)
-    raw = read_reviews_file(Path(params.data.path), params.data.text_column, params.data.max_file_mib)
-    texts = raw[params.data.text_column].iloc[: params.data.limit]
-    intake = take_in(texts, params.data, reserved=letters_of(gold, calibration))
-    counts = intake.counts(gold, calibration)
-    write_table(DATA / "ingest/reviews.parquet", intake.reviews)
+    intake = Intake(params.data, reserved=letters_of(gold, calibration))
+    with (
+        table_writer(DATA / "ingest/reviews.parquet") as add_reviews,
+        table_writer(DATA / "ingest/quarantine.csv") as add_quarantined,
+    ):
+        for texts in raw_texts(params.data):
+            reviews, quarantined = intake.take_in(texts)
+            add_reviews(reviews)
+            add_quarantined(quarantined)
+        counts = intake.counts(gold, calibration)
     write_table(DATA / "ingest/gold.parquet", gold)
     write_table(DATA / "ingest/calibration.parquet", calibration)
-    write_table(DATA / "ingest/quarantine.csv", intake.quarantined)
     write_json(DATA / "ingest/counts.json", asdict(counts))
     logger.info(
         "%d rows in: %d kept, %d duplicates, %d quarantined",
@@ -50,6 +58,19 @@ def main() -> None:
         counts.duplicates,
         counts.quarantined,
     )
+
+
+def raw_texts(data: Data) -> Iterator[list[str]]:
+    """The first `data.limit` texts of the input, some at a time; it is read to its end, to tell what is wrong with it.
+
+    Raises:
+        DataError: as `review_chunks`.
+    """
+    left = sys.maxsize if data.limit is None else data.limit
+    for chunk in review_chunks(Path(data.path), data.text_column, data.max_file_mib, chunk_rows=CHUNK_ROWS):
+        if left:
+            yield chunk[data.text_column].iloc[:left].to_list()
+        left = max(0, left - len(chunk))
 
 
 def read_calibration(params: Params, gold: pd.DataFrame) -> pd.DataFrame:

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
-
-from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
 from stages.common.config import load, section
 from stages.common.errors import ConfigError, run_stage
@@ -40,8 +37,6 @@ def main() -> None:
     if role not in models:
         raise ConfigError(f"models.{role} is not in params.yaml; the roles there are {', '.join(sorted(models))}")
     require_hardware(params.vllm)
-    if not sys.stderr.isatty():
-        disable_progress_bars()
     provenance = resolve(models[role], DATA / "models" / role)
     for name, digest in provenance["sha256"].items():
         logger.info("%s/%s: SHA-256 %s", DATA / "models" / role, name, digest)

@@ -21,10 +21,12 @@ TEMPLATES = {"README.md": "model_card.md.jinja", "example.py": "example.py.jinja
 
 def main() -> None:
     """Read the run and the student; write `data/student/`."""
-    given = figures(read_run(load(Params)))
+    params = load(Params)
+    given = figures(read_run(params))
     # Where the file system can, the same bytes under a second name: an encoder is hundreds of megabytes.
     shutil.rmtree(DATA / "student", ignore_errors=True)
     shutil.copytree(DATA / "students" / FINAL, DATA / "student", copy_function=link_or_copy)
+    shutil.copytree(DATA / "export/onnx", DATA / "student/onnx", copy_function=link_or_copy)
     for name, template in TEMPLATES.items():
         with atomic_path(DATA / "student" / name) as temporary:
             temporary.write_text(card(template, given), encoding="utf-8")

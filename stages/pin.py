@@ -35,7 +35,8 @@ def main() -> None:
 
 def _is_unpinned(path: Path) -> bool:
     model = OmegaConf.load(path)
-    return bool(model.source == "hub") and not is_commit(model.revision)
+    sources = [model.source] if isinstance(model.source, str) else model.source
+    return "hub" in sources and not is_commit(model.revision)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,19 @@
-"""Classify new reviews with a trained student: a table in, the table with two more columns out; or one text."""
+"""Classify new reviews with a trained student: a table in, the table with two more columns out; or one text.
+
+A table may be of any length, and an interrupted run goes on where it was.
+"""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from stages.common.errors import DataError, run_stage
-from stages.common.io import DATA, write_table
-from stages.common.reading import read_reviews_file
-from stages.common.spreadsheet import escape_formulas
-from stages.inference.classifier import Classifier
+from stages.common.io import DATA
+from stages.inference.load import load_classifier
+from stages.inference.streaming import Options, answer_file
 from stages.ingestion.cleaning import clean
-
-logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -46,14 +43,9 @@ def main() -> None:
     if arguments.input is None:
         answer_one(arguments.model, arguments.min_confidence)
         return
-    answer_file(
-        arguments.input,
-        arguments.output,
-        arguments.text_column,
-        arguments.model,
-        arguments.batch_size,
-        arguments.min_confidence,
-    )
+    require_target(arguments.input, arguments.output)
+    options = Options(arguments.text_column, arguments.batch_size, arguments.min_confidence)
+    answer_file(arguments.input, arguments.output, arguments.model, load_classifier, options)
 
 
 def answer_one(model: Path, min_confidence: float = 0.0) -> None:
@@ -63,37 +55,10 @@ def answer_one(model: Path, min_confidence: float = 0.0) -> None:
         raise DataError(
             "standard input is empty; pass a review, for instance `echo Платье село | python -m stages.predict`"
         )
-    classifier = Classifier(model)
+    classifier = load_classifier(model)
     (probabilities,) = classifier.predict_batch([text])
     category = classifier.labels[probabilities.argmax()] if probabilities.max() >= min_confidence else ""
     print(f"{category}\t{probabilities.max():.4f}")
-
-
-def answer_file(
-    source: Path, target: Path, text_column: str, model: Path, batch_size: int, min_confidence: float = 0.0
-) -> None:
-    """Add category and confidence to the rows of a table; rows without any text get neither.
-
-    Below `min_confidence` the category stays empty.
-    """
-    require_target(source, target)
-    frame = read_reviews_file(source, text_column)
-    taken = [column for column in ("category", "confidence") if column in frame]
-    if taken:
-        raise DataError(f"{source} already has the column {taken[0]!r}; rename it, it would be overwritten")
-    # Training saw cleaned texts.
-    texts = [clean(text) for text in frame[text_column]]
-    classifier = Classifier(model)
-    probabilities = classifier.predict_proba(texts, batch_size)
-    categories = [classifier.labels[index] for index in probabilities.argmax(axis=1)]
-    answered = [bool(text) for text in texts] & (probabilities.max(axis=1) >= min_confidence)
-    frame["category"] = np.where(answered, categories, "")
-    frame["confidence"] = [
-        value if text else None for value, text in zip(probabilities.max(axis=1).round(4), texts, strict=True)
-    ]
-    write_table(target, escape_formulas(frame) if target.suffix == ".csv" else frame)
-    unsure = len(texts) - int(answered.sum()) - texts.count("")
-    logger.info("%d reviews written to %s; %d without text, %d too unsure", len(texts), target, texts.count(""), unsure)
 
 
 def require_target(source: Path, target: Path) -> None:

@@ -65,6 +65,8 @@ def main() -> None:
             "calibration": calibration if params.train.temperature_scaling else None,
             # Of a trained encoder nobody else has the like.
             "encoder": None if params.train.epochs else encoder.identity,
+            # Where what it gives for a text may be found, if others share it.
+            "means": {"space": encoder.space, "prompt": params.train.prompt} if encoder.is_frozen else None,
         },
     )
     if checkpoints:

@@ -12,7 +12,15 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    Gemma3TextConfig,
+    Gemma3TextModel,
+    PreTrainedTokenizerFast,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
 
 from stages.training.config import Loss, Train
 
@@ -45,7 +53,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of a random BERT without pooler (as e5 is) and a random XLM-R, by name."""
+    """Folders of a random BERT without pooler (as e5 is), a random XLM-R and a random EmbeddingGemma, by name."""
     words = sorted({word for texts in REVIEWS.values() for text in texts for word in text.split()})
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words])}
     rules = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -70,11 +78,20 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "type_vocab_size": 1,
         "pad_token_id": 1,
     }
+    # Heads share keys and values; a token sees those next to it alone, or all.
+    gemma: dict[str, Any] = {
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+        "use_bidirectional_attention": True,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "sliding_window": 4,
+    }
     torch.manual_seed(0)
     folders = {}
     for name, model in (
         ("bert", BertModel(BertConfig(**size), add_pooling_layer=False)),  # type: ignore[no-untyped-call]
         ("xlm-roberta", XLMRobertaModel(XLMRobertaConfig(**size), add_pooling_layer=False)),  # type: ignore[no-untyped-call]
+        ("gemma3", Gemma3TextModel(Gemma3TextConfig(**size, **gemma))),
     ):
         folders[name] = tmp_path_factory.mktemp(name)
         model.save_pretrained(folders[name])

@@ -7,8 +7,13 @@ Every message names the file, row, key or value at fault and says what to do abo
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+
+from stages.common.progress import silence_libraries
+from stages.common.record import recorded
 
 
 class RazmetkaError(Exception):
@@ -36,13 +41,19 @@ class BackendError(RazmetkaError):
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main` with logging set up; explain known failures in one line and exit 1."""
+    """Run a stage's `main` with logging set up; explain known failures in one line and exit 1.
+
+    What it took is told and recorded where DVC runs it.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # Libraries that announce every request or font drown the stage's own lines.
-    for noisy in ("httpx", "fontTools", "matplotlib", "datasets", "numba"):
+    for noisy in ("httpx2", "fontTools", "matplotlib", "datasets", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    silence_libraries()
+    stage = os.environ.get("DVC_STAGE")
     try:
-        main()
+        with recorded(stage) if stage else nullcontext():
+            main()
     except RazmetkaError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:

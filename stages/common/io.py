@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 # Below the repository root; folders and files in them are named as in dvc.yaml.
 DATA = Path("data")
@@ -56,6 +58,40 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
             frame.to_csv(temporary, index=False, lineterminator="\n")
         else:
             frame.to_parquet(temporary, index=False)
+
+
+@contextmanager
+def table_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Yield a function that adds a frame to the table at `path`, which is there when the block succeeds.
+
+    What `write_table` would write of all frames together, with one of them in memory at a time; in Parquet each is a
+    row group. All have the first one's columns, and there is at least one, which may be empty.
+    """
+    with atomic_path(path) as temporary, (_add_to_csv if path.suffix == ".csv" else _add_to_parquet)(temporary) as add:
+        yield add
+
+
+@contextmanager
+def _add_to_csv(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield lambda frame: frame.to_csv(file, index=False, header=file.tell() == 0, lineterminator="\n")
+
+
+@contextmanager
+def _add_to_parquet(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    writer: pq.ParquetWriter | None = None
+
+    def add(frame: pd.DataFrame) -> None:
+        nonlocal writer
+        table = pa.Table.from_pandas(frame, schema=writer and writer.schema, preserve_index=False)
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+
+    try:
+        yield add
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -14,10 +14,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from stages.common.arrays import Vectors
 from stages.common.cache import cache_folder
+from stages.common.progress import Progress
 
 # Gives the vectors of texts in their order, as many at a time as it likes: each part is on disk before the next.
 Compute = Callable[[Sequence[str]], Iterator[Vectors]]
@@ -48,16 +48,14 @@ class VectorStore:
         keys = {text: hashlib.sha256(f"{space}\0{text}".encode()).digest() for text in texts}
         found = dict(self._found(list(keys.values())))
         missing = [text for text, key in keys.items() if key not in found]
-        with tqdm(
-            total=len(keys), initial=len(keys) - len(missing), desc=description, unit="text", disable=None
-        ) as bar:
+        with Progress(description, len(keys), "texts", known=len(keys) - len(missing)) as progress:
             waiting = iter(missing)
             for vectors in compute(missing) if missing else ():
                 part = islice(waiting, len(vectors))
                 new = {keys[text]: vector.tobytes() for text, vector in zip(part, vectors, strict=True)}
                 self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", new.items())
                 found |= new
-                bar.update(len(new))
+                progress.update(len(new))
         return np.stack([np.frombuffer(found[keys[text]], dtype=np.float32) for text in texts])
 
     def _found(self, keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -69,5 +67,5 @@ class VectorStore:
 
 def space(*parts: object) -> str:
     """The name of a space: `parts`, and the versions of the libraries whose sums a vector depends on."""
-    libraries = [f"{name} {version(name)}" for name in ("torch", "transformers", "sentence-transformers")]
+    libraries = [f"{name} {version(name)}" for name in ("torch", "transformers", "onnxruntime")]
     return " ".join([*map(repr, parts), *libraries])

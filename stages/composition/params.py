@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.common.config import PARAMS, checked, read, section
+from stages.common.config import PARAMS, checked, read, require, section
 from stages.common.labels import Labels
 from stages.curation.config import Curate
 from stages.drawing.config import Draw
 from stages.embedding.config import Embed
+from stages.exporting.config import Export
 from stages.inference.config import Answer
 from stages.ingestion.config import Data
 from stages.labelling.config import Label, Prompt
@@ -41,8 +42,15 @@ class Params:
     draw: Draw
     train: Train
     answer: Answer
+    export: Export
     evaluate: Evaluate
     benchmark: Benchmark
+
+    def __post_init__(self) -> None:
+        require(
+            self.generate.filters.readers == "both" or self.curate.policy != "none",
+            "generate.filters.readers=second_opinion, but with curate.policy=none there is none; choose readers=both",
+        )
 
 
 def load_all(path: Path = PARAMS) -> Params:

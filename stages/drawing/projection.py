@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from stages.common.arrays import Vectors
 from stages.common.errors import DataError
+from stages.common.progress import Progress
 from stages.drawing.config import Draw
 
 Points = npt.NDArray[np.float32]
@@ -27,9 +28,9 @@ def project(real: Vectors, batches: Sequence[Vectors], settings: Draw, seed: int
     """
     if len(real) < FEWEST_ROWS:
         raise DataError(f"{len(real)} labelled rows are too few to draw; UMAP needs {FEWEST_ROWS}")
-    from umap import UMAP  # imported here: it compiles for some 20 s
+    with Progress(f"UMAP of {len(real)} vectors"), warnings.catch_warnings():
+        from umap import UMAP  # imported here: it compiles for some 20 s
 
-    with warnings.catch_warnings():
         # A seed rules out threads, of which UMAP warns each time.
         warnings.filterwarnings("ignore", message="n_jobs value")
         mapper = UMAP(

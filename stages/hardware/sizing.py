@@ -3,13 +3,17 @@
 A matrix product of P weights costs 2P operations a token (Kaplan et al. 2020, section 2.1). Reading a prompt is bound
 by arithmetic, writing an answer token by token by memory. Processors reach a share of their peak; the shares come from
 published measurements that docs/gpu.md names, and `benchmarks/gpu_sizing.py` compares both. Nothing of this was
-measured on a graphics card by this project: take it for the order of magnitude.
+measured on a graphics card by this project: take it for the order of magnitude. A processor without a card is
+measured where it stands, and a whole run on it told by `stages/common/work.py`, as stages tell their own part of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stages.common.peak import engine_dtype, matmul_rate, memory_rate
+from stages.common.provenances import PROVENANCES
+from stages.common.work import MATMUL_SHARE, Expected, Weights
 from stages.composition.params import Params
 from stages.hardware.machine import GIB
 from stages.llm.config import Vllm
@@ -25,6 +29,9 @@ RESERVED_GIB = 1.5
 BANDWIDTH_SHARE, TRAINING_SHARE, PARALLEL_SHARE = 0.77, 0.5, 0.8
 # Against half precision: 8-bit arithmetic where the card has it, and 4-bit weights, unpacked first (with a margin).
 FP8_GAIN, AWQ_GAIN = 1.4, 0.8
+# Of a run on a processor: candidates for each row that a category shall have, the fresh tokens of their prompts and
+# theirs; seconds for converting weights, starting engines, importing libraries and drawing, as the sample's run had.
+CANDIDATES, CPU_EXAMPLES, CPU_WRITTEN, CPU_FIXED = 2, 100, 25, 400
 # Milliseconds in which PyTorch launches the kernels of one encoder layer, forward.
 LAUNCH_MS = 0.4
 
@@ -68,6 +75,11 @@ class Network:
         """Bytes of key-value cache a token, in half precision."""
         return 2 * 2 * self.layers * self.kv_heads * self.head_size
 
+    @property
+    def to_read(self) -> Weights:
+        """What a language model's tokens go through."""
+        return Weights(round(self.body), head=round(self.weights - self.body))
+
     def operations(self, tokens: float, context: float) -> float:
         """Operations to read `tokens`, each attending to `context` tokens on average."""
         return tokens * (2 * self.body + 4 * self.layers * self.width * context)
@@ -96,9 +108,38 @@ NETWORKS = {
 }
 
 
-def cpu(cores: int) -> Processor:
-    """A processor without a graphics card: 40 GFLOP/s a core, from the shipped sample's run on two AVX2 cores."""
-    return Processor("CPU", 0.0, 0.04 * cores, 20, share=1.0)
+def cpu(dtype: str) -> Processor:
+    """This machine's processor, measured with numbers of `dtype`."""
+    return Processor("CPU", 0.0, matmul_rate(dtype) / 1e12, memory_rate() / 1e9, share=MATMUL_SHARE)
+
+
+def cpu_run(params: Params, reviews: int) -> float | None:
+    """Seconds of a whole run for so many `reviews`, checked ones included, on this machine's processor.
+
+    Without downloads; None if the teacher's or the student's network is not known.
+    """
+    teacher, generator, student = (
+        NETWORKS.get(params.models[role].name) for role in ("teacher", "generator", "student")
+    )
+    if not teacher or not generator or not student:
+        return None
+    dtype, engine = engine_dtype(params.vllm.dtype), params.vllm
+    candidates = CANDIDATES * params.plan.wanted * len(params.labels.names) * bool(params.generate.base.candidates)
+    line = params.prompt.reasoning_tokens if params.prompt.reasoning_prefix else 0
+    labelled = reviews * params.label.orders + candidates * (params.generate.filters.readers == "both")
+    label = Expected(teacher.to_read, round(labelled), UNCACHED * labelled, line / 2 * labelled, engine.max_num_seqs)
+    write = Expected(
+        generator.to_read, round(candidates), CPU_EXAMPLES * candidates, CPU_WRITTEN * candidates, engine.max_num_seqs
+    )
+    # Each text goes through the encoder once; the checked ones for the export, and some for latency, again.
+    timed = params.benchmark.singles + params.benchmark.batch_size * params.benchmark.batches
+    texts = reviews + candidates + timed
+    processor = cpu("float32")
+    encode = texts * student.operations(REVIEW, REVIEW) / processor.rate
+    recompute = params.train.gradient_checkpointing
+    epoch = Student(student, processor).epoch(round(reviews + candidates), params.train.batch_size, recompute=recompute)
+    learn = len(PROVENANCES) * params.train.epochs * epoch
+    return label.seconds(dtype) + write.seconds(dtype) + encode + learn + CPU_FIXED
 
 
 def processor(name: str) -> Processor | None:
@@ -196,8 +237,15 @@ def download_gb(params: Params) -> float:
 
 
 def disk_gb(params: Params) -> float:
-    """Decimal gigabytes on disk at most: downloads, and a folder for every role."""
-    return download_gb(params) + sum(model.folder_gb for model in params.models.values())
+    """Decimal gigabytes on disk at most: a folder for every model, the hub's downloads, and one conversion's scratch.
+
+    Roles with the same model have one folder's bytes between them. A download that is converted is there twice, in
+    parts and put together, and only until it is converted.
+    """
+    models = {model.name: model for model in params.models.values()}.values()
+    kept = sum(model.download_gb for model in models if model.format == "huggingface")
+    scratch = max((2 * model.download_gb for model in models if model.format != "huggingface"), default=0.0)
+    return sum(model.folder_gb for model in models) + kept + scratch
 
 
 def teacher(params: Params, card: Processor) -> Teacher | None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax
 
-from stages.common.arrays import FloatArray
+from stages.common.arrays import FloatArray, Vectors
 from stages.common.errors import DataError
-from stages.inference.features import Load, head_inputs
-from stages.inference.folder import encoder_space, read_head, read_labels
+from stages.common.io import read_json
+from stages.encoding.means import TokenMeans
+from stages.inference.features import head_inputs
+from stages.inference.folder import TRAINING, encoder_space, read_head, read_labels
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def student_probabilities(
@@ -28,17 +35,42 @@ def student_probabilities(
     labels = read_labels(folder)
     if label_names is not None and labels != list(label_names):
         raise DataError(f"{folder} was trained on the labels {labels}, not labels.names; run `dvc repro train`")
-    features = head_inputs(encoder_space(folder), texts, _loader(folder), batch_size)
+    features = student_features(folder, texts, batch_size)
     probabilities: FloatArray = softmax(read_head(folder).logits(features).astype(np.float64), axis=1)
     return probabilities
 
 
-def _loader(folder: Path) -> Load:
-    def load() -> tuple[object, object]:
+def student_features(folder: Path, texts: Sequence[str], batch_size: int) -> Vectors:
+    """What the encoder of the student in `folder` gives its head, shape (texts, features)."""
+    note = folder / TRAINING
+    means = read_json(note).get("means") if note.is_file() else None
+    student = _Student(folder, means["prompt"] if means else "")
+    if means is None:
+        return head_inputs(encoder_space(folder), texts, student.loaded, batch_size)
+    return TokenMeans(means["space"], "mean", student).of([means["prompt"] + text for text in texts], batch_size)
+
+
+class _Student:
+    """The student in `folder`, loaded where some text is not known; its tokenizer puts `prompt` before it by itself."""
+
+    def __init__(self, folder: Path, prompt: str) -> None:
+        self.folder = folder
+        self._prompt = prompt
+
+    def loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        return self._classifier
+
+    def encoder(self) -> PreTrainedModel:
+        return self._classifier[0].base_model  # type: ignore[return-value]
+
+    def ids(self, text: str) -> list[int]:
+        ids: list[int] = self._classifier[1](text.removeprefix(self._prompt), truncation=True)["input_ids"]
+        return ids
+
+    @cached_property
+    def _classifier(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         # Imported here: where all texts are known, no student is loaded.
         from stages.inference.classifier import Classifier
 
-        classifier = Classifier(folder)
+        classifier = Classifier(self.folder)
         return classifier.model, classifier.tokenizer
-
-    return load  # type: ignore[return-value]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import stages.inference.sentence_classifier  # noqa: F401  # transformers learns of its architecture
@@ -47,9 +46,7 @@ class Classifier:
         """
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
         answers = np.empty((len(texts), len(self.labels)), dtype=np.float64)
-        with tqdm(total=len(texts), desc="classify", unit="review", disable=None) as progress:
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                answers[chosen] = self.predict_batch([texts[index] for index in chosen])
-                progress.update(len(chosen))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            answers[chosen] = self.predict_batch([texts[index] for index in chosen])
         return answers

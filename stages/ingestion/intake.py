@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -28,53 +30,74 @@ class Counts:
     calibration: int
 
 
-@dataclass(frozen=True)
 class Intake:
-    """Rows that can be used, rows that cannot, and how many repeat another one."""
+    """Cleans, checks, de-duplicates and splits raw texts that come chunk by chunk.
 
-    rows_in: int
-    reviews: pd.DataFrame
-    quarantined: pd.DataFrame
-    duplicates: int
+    Of the reviews it keeps 16 bytes each, a digest of their letters: some 110 bytes of memory a review, whatever its
+    length.
+    """
+
+    def __init__(self, data: Data, reserved: frozenset[str] = frozenset()) -> None:
+        """Take in nothing yet.
+
+        Args:
+            data: limits and split shares.
+            reserved: letters of checked texts; such a row is set aside, so that none of them can enter training.
+        """
+        self._data = data
+        self._reserved = reserved
+        self._seen: set[bytes] = set()
+        self._rows_in = 0
+        self._duplicates = 0
+        self._reasons: Counter[str] = Counter()
+        self._splits: Counter[str] = Counter()
+
+    def take_in(self, texts: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The next texts in file order as reviews (schema REVIEWS) and as rows set aside (row, reason, raw)."""
+        frame = pd.DataFrame({"row": range(self._rows_in, self._rows_in + len(texts)), "raw": list(texts)})
+        frame["text"] = [clean(raw) for raw in texts]
+        frame["id"] = [text_id(text) for text in frame["text"]]
+        frame["split"] = [_split(identity, self._data) for identity in frame["id"]]
+        frame["reason"] = [_reason(text, self._data, self._reserved) for text in frame["text"]]
+        kept = frame[frame["reason"] == ""]
+        reviews = kept.loc[[self._is_new(text) for text in kept["text"]], list(REVIEWS.columns)]
+        quarantined = frame.loc[frame["reason"] != "", ["row", "reason", "raw"]]
+        # A cell of megabytes would make the quarantine file as unreadable as the input.
+        quarantined["raw"] = quarantined["raw"].str.slice(0, 200)
+        self._rows_in += len(frame)
+        self._duplicates += len(kept) - len(reviews)
+        self._reasons.update(quarantined["reason"])
+        self._splits.update(reviews["split"])
+        return REVIEWS.validate(reviews.reset_index(drop=True)), quarantined.reset_index(drop=True)
 
     def counts(self, gold: pd.DataFrame, calibration: pd.DataFrame) -> Counts:
-        """The rows in figures, beside the checked rows for scores and for calibration."""
+        """The rows so far in figures, beside the checked rows for scores and for calibration.
+
+        Raises:
+            DataError: too few usable rows for a train and a validation split.
+        """
+        rows_out = self._splits.total()
+        if self._splits["train"] < 2 or self._splits["validation"] < 1:
+            raise DataError(
+                f"{rows_out} of {self._rows_in} rows are usable, too few to train and validate on; give some hundreds"
+            )
         return Counts(
-            rows_in=self.rows_in,
-            rows_out=len(self.reviews),
-            duplicates=self.duplicates,
-            quarantined=len(self.quarantined),
-            quarantine_reasons=_value_counts(self.quarantined["reason"]),
-            splits=_value_counts(self.reviews["split"]),
-            gold=_value_counts(gold["gold_set"]),
+            rows_in=self._rows_in,
+            rows_out=rows_out,
+            duplicates=self._duplicates,
+            quarantined=self._reasons.total(),
+            quarantine_reasons=dict(self._reasons.most_common()),
+            splits=dict(self._splits.most_common()),
+            gold=dict(Counter(gold["gold_set"]).most_common()),
             calibration=len(calibration),
         )
 
-
-def take_in(texts: pd.Series, data: Data, reserved: frozenset[str] = frozenset()) -> Intake:
-    """Clean, check, de-duplicate and split raw texts.
-
-    Args:
-        texts: raw texts in file order.
-        data: limits and split shares.
-        reserved: letters of checked texts; such a row is set aside, so that none of them can enter training.
-
-    Raises:
-        DataError: too few usable rows for a train and a validation split.
-    """
-    frame = pd.DataFrame({"row": range(len(texts)), "raw": texts.to_list()})
-    frame["text"] = [clean(raw) for raw in frame["raw"]]
-    frame["id"] = [text_id(text) for text in frame["text"]]
-    frame["reason"] = [_reason(text, data, reserved) for text in frame["text"]]
-    kept = frame[frame["reason"] == ""]
-    unique = kept[~kept["text"].map(letters).duplicated()]
-    reviews = unique[["id", "row", "text"]].assign(split=[_split(identity, data) for identity in unique["id"]])
-    reviews = reviews.reset_index(drop=True)
-    _require_splits(reviews, len(texts))
-    quarantined = frame.loc[frame["reason"] != "", ["row", "reason", "raw"]].reset_index(drop=True)
-    # A cell of megabytes would make the quarantine file as unreadable as the input.
-    quarantined["raw"] = quarantined["raw"].str.slice(0, 200)
-    return Intake(len(texts), REVIEWS.validate(reviews), quarantined, duplicates=len(kept) - len(unique))
+    def _is_new(self, text: str) -> bool:
+        """Whether no text before had these letters."""
+        digest = hashlib.blake2b(letters(text).encode(), digest_size=16).digest()
+        new = digest not in self._seen
+        self._seen.add(digest)
+        return new
 
 
 def take_in_gold(frame: pd.DataFrame, gold_set: str, text_column: str, labels: list[str], source: str) -> pd.DataFrame:
@@ -140,15 +163,3 @@ def _split(identity: str, data: Data) -> str:
     if position < data.validation_share:
         return "validation"
     return "test" if position < data.validation_share + data.test_share else "train"
-
-
-def _require_splits(reviews: pd.DataFrame, rows_in: int) -> None:
-    counts = reviews["split"].value_counts()
-    if counts.get("train", 0) < 2 or counts.get("validation", 0) < 1:
-        raise DataError(
-            f"{len(reviews)} of {rows_in} rows are usable, too few to train and validate on; give some hundreds"
-        )
-
-
-def _value_counts(values: pd.Series) -> dict[str, int]:
-    return {str(value): int(count) for value, count in values.value_counts().items()}

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from stages.common.arrays import FloatArray
+from stages.common.progress import Progress
 from stages.latency.config import Benchmark
 
 Classify = Callable[[Sequence[str]], Any]
@@ -57,7 +56,7 @@ def time_singles(classify: Classify, texts: Sequence[str], warmup: int) -> Float
     """Milliseconds of each call with one text, shape (len(texts),), after `warmup` untimed calls."""
     for text in np.resize(np.asarray(texts, dtype=object), warmup):
         classify([text])
-    return np.array([1000 * _seconds(classify, [text]) for text in tqdm(texts, desc="single", disable=None)])
+    return 1000 * _timed(classify, [[text] for text in texts], "time one at a time")
 
 
 def time_batches(classify: Classify, texts: Sequence[str], batch_size: int) -> FloatArray:
@@ -65,7 +64,7 @@ def time_batches(classify: Classify, texts: Sequence[str], batch_size: int) -> F
     ordered = sorted(texts, key=len, reverse=True)
     batches = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
     classify(batches[0])
-    return np.array([_seconds(classify, batch) for batch in tqdm(batches, desc="batches", disable=None)])
+    return _timed(classify, batches, "time batches")
 
 
 def measure(classify: Classify, texts: Sequence[str], settings: Benchmark, seed: int) -> Latency:
@@ -83,15 +82,17 @@ def measure(classify: Classify, texts: Sequence[str], settings: Benchmark, seed:
     )
 
 
+def _timed(classify: Classify, calls: Sequence[Sequence[str]], what: str) -> FloatArray:
+    """Seconds of each call, shape (calls,)."""
+    seconds = np.empty(len(calls))
+    with Progress(what, len(calls), "calls") as progress:
+        for number, texts in enumerate(calls):
+            seconds[number] = _seconds(classify, texts)
+            progress.update()
+    return seconds
+
+
 def _seconds(classify: Classify, texts: Sequence[str]) -> float:
-    _synchronise()
     start = time.perf_counter()
     classify(texts)
-    # A graphics card works on after the call returns.
-    _synchronise()
     return time.perf_counter() - start
-
-
-def _synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

@@ -9,35 +9,47 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from stages.common.cache import cache_folder
+from stages.common.progress import Progress
 from stages.llm.backend import Backend, Choice, Completion, Sampling
+
+# SQLite takes so many values in one question at the least.
+KEYS_AT_A_TIME = 500
 
 
 class ResponseCache:
-    """A persistent map from question keys to JSON answers; safe against kill -9 and concurrent runs."""
+    """A persistent map from question keys to JSON answers; safe against kill -9 and concurrent runs.
+
+    No answer waits for the disk (`synchronous=NORMAL`): a power cut may lose the last ones, which are then asked for
+    again, and damages nothing.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         path = path or cache_folder() / "responses.sqlite"
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute("CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
 
-    def get(self, key: str) -> Any:
-        """Return the stored answer, or None."""
-        row = self._database.execute("SELECT answer FROM responses WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the stored answers by their keys, some hundred keys a query; those that nobody asked are left out."""
+        found: dict[str, Any] = {}
+        waiting = iter(keys)
+        while part := list(islice(waiting, KEYS_AT_A_TIME)):
+            places = ", ".join("?" * len(part))
+            rows = self._database.execute(f"SELECT key, answer FROM responses WHERE key IN ({places})", part)
+            found |= {key: json.loads(answer) for key, answer in rows}
+        return found
 
     def put(self, key: str, answer: Any) -> None:
-        """Store an answer; on disk when this returns."""
+        """Store an answer; handed to the operating system when this returns."""
         self._database.execute(
             "INSERT OR IGNORE INTO responses VALUES (?, ?)", (key, json.dumps(answer, ensure_ascii=False))
         )
@@ -48,11 +60,11 @@ class ResponseCache:
 
 
 class CachedModel:
-    """A backend whose answers come from the cache where they are there, with a progress bar for the rest."""
+    """A backend whose answers come from the cache where they are there; the rest is asked for, and progress shown."""
 
     def __init__(self, backend: Backend, cache: ResponseCache | None = None) -> None:
         self.backend = backend
-        self.cache = cache or ResponseCache()
+        self.cache = ResponseCache() if cache is None else cache
         self.asked = 0
 
     def choose(
@@ -87,17 +99,17 @@ class CachedModel:
     def _ask(
         self, keys: list[str], ask: Callable[[list[int]], Iterator[tuple[int, Any]]], description: str
     ) -> list[Any]:
-        answers = {key: self.cache.get(key) for key in keys}
         # A prompt that occurs twice is one question.
-        missing = [keys.index(key) for key, answer in answers.items() if answer is None]
-        if missing:
-            self.asked += len(missing)
-            progress = tqdm(
-                ask(missing), total=len(keys), initial=len(keys) - len(missing), desc=description,
-                disable=not sys.stderr.isatty(), unit="answer",
-            )  # fmt: skip
-            for position, answer in progress:
+        first: dict[str, int] = {}
+        for index, key in enumerate(keys):
+            first.setdefault(key, index)
+        answers = self.cache.get_many(first)
+        missing = [index for key, index in first.items() if key not in answers]
+        self.asked += len(missing)
+        with Progress(description, len(first), "answers", known=len(first) - len(missing)) as progress:
+            for position, answer in ask(missing) if missing else ():
                 key = keys[missing[position]]
                 self.cache.put(key, answer)
                 answers[key] = answer
+                progress.update()
         return [answers[key] for key in keys]

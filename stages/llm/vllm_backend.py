@@ -7,6 +7,8 @@ import json
 import logging
 import math
 import os
+import sys
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,16 +18,22 @@ from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import psutil
-import torch
-from transformers import AutoTokenizer
 
 from stages.common.errors import BackendError
 from stages.common.io import read_json
+from stages.common.peak import engine_dtype
+from stages.common.progress import Progress
+from stages.common.record import duration
+from stages.common.work import LONG, Expected, Usage, Weights, fresh_tokens, language_model
 from stages.llm.backend import Choice, Completion, Sampling
 from stages.llm.config import Vllm
 
 logger = logging.getLogger(__name__)
 
+# How many prompts tell what all of them will take, and which share of the tokens that a text may have it comes to have.
+FORETOLD_FROM, WRITTEN_SHARE = 256, 0.5
+# Tokens a block of vLLM's prefix cache where `vllm.block_size` leaves it to vLLM.
+DEFAULT_BLOCK = 16
 
 # A request to the engine: prompt tokens and vLLM's sampling parameters.
 Question = tuple[list[int], Any]
@@ -50,11 +58,17 @@ class VllmBackend:
     def __init__(self, folder: Path, engine: Vllm) -> None:
         self.folder = folder
         self.settings = engine
-        self.dtype = _dtype(engine.dtype)
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.dtype = engine_dtype(engine.dtype)
         weights = sha256(json.dumps(read_json(folder / "provenance.json")["sha256"], sort_keys=True).encode())
         self.identity = f"{weights.hexdigest()}/{self.dtype}/{engine.quantization}"
         self._numbers = itertools.count()
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """That of transformers, which takes seconds to import: not where all answers are known."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.folder)
 
     def render(self, user: str, *, thinking: bool = False) -> str:
         """Wrap a user message in the model's chat template; `thinking` matters to templates that know it (Qwen3)."""
@@ -72,7 +86,12 @@ class VllmBackend:
     @cached_property
     def control_tokens(self) -> list[str]:
         """Added tokens such as `<|im_end|>`, longest first."""
-        return sorted((token for token in self.tokenizer.get_added_vocab() if len(token) > 1), key=len, reverse=True)
+        file = self.folder / "tokenizer.json"
+        if file.is_file():
+            added = [token["content"] for token in read_json(file)["added_tokens"]]
+        else:
+            added = list(self.tokenizer.get_added_vocab())
+        return sorted((token for token in added if len(token) > 1), key=len, reverse=True)
 
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
@@ -116,6 +135,9 @@ class VllmBackend:
             *logprobs, mass = answer_logprobs(tokens, found)
             return Choice(written.strip(), logprobs, mass)
 
+        requests = len(nodes) + (reasoning is not None)
+        written = len(nodes) + (reasoning.max_tokens * WRITTEN_SHARE if reasoning else 0)
+        self._foretell(prompts, requests, written * len(prompts))
         yield from self._converse(dialogue(prompt) for prompt in prompts)
 
     def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, Completion]]:
@@ -125,6 +147,7 @@ class VllmBackend:
             [output] = yield [(self._encode(prompt), sampling_params(sampling))]
             return Completion(output.text, output.cumulative_logprob / max(1, len(output.token_ids)))
 
+        self._foretell(prompts, 1, sum(sampling.max_tokens for sampling in samplings) * WRITTEN_SHARE)
         yield from self._converse(map(dialogue, prompts, samplings))
 
     def _encode(self, text: str) -> list[int]:
@@ -137,6 +160,9 @@ class VllmBackend:
         No more dialogues are open than the engine holds twice over: a prompt's second request comes while the blocks
         of its first are still cached, and a million prompts do not queue up in memory.
         """
+        usage = Usage(self._weights, "answers")
+        engine = self._engine
+        start = time.perf_counter()
         waiting = enumerate(dialogues)
         asked: dict[str, tuple[_Open[Answer], int]] = {}
         try:
@@ -146,9 +172,11 @@ class VllmBackend:
                     self._ask(_Open(index, dialogue), next(dialogue), asked)
                 if not asked:
                     return
-                for output in self._engine.step():
+                for output in engine.step():
                     if not output.finished:
                         continue
+                    prompt = len(output.prompt_token_ids)
+                    usage.add(prompt - output.num_cached_tokens, len(output.outputs[0].token_ids))
                     current, part = asked.pop(output.request_id)
                     current.outputs[part] = output.outputs[0]
                     if len(current.outputs) < current.parts:
@@ -156,12 +184,15 @@ class VllmBackend:
                     try:
                         questions = current.dialogue.send([current.outputs[part] for part in range(current.parts)])
                     except StopIteration as finished:
+                        usage.pieces += 1
                         yield current.index, finished.value
                     else:
                         self._ask(current, questions, asked)
         finally:
             if asked:
-                self._engine.abort_request(sorted(asked))
+                engine.abort_request(sorted(asked))
+            seconds = time.perf_counter() - start
+            usage.tell(self.folder.name, seconds, self.dtype, self.settings.tensor_parallel_size)
 
     def _ask(
         self, current: _Open[Answer], questions: list[Question], asked: dict[str, tuple[_Open[Answer], int]]
@@ -178,6 +209,25 @@ class VllmBackend:
             asked[request_id] = current, part
 
     @cached_property
+    def _weights(self) -> Weights:
+        return language_model(self.folder)
+
+    def _foretell(self, prompts: Sequence[str], requests: int, written: float) -> None:
+        """Log how long it takes to answer `prompts` by so many `requests` each and `written` tokens in all, if long."""
+        block = self.settings.block_size or DEFAULT_BLOCK
+        first = prompts[:FORETOLD_FROM]
+        fresh = fresh_tokens([self._encode(prompt) for prompt in first], block) * len(prompts) / max(1, len(first))
+        # A further request finds its prompt in the cache but for the last block, which is half full on average.
+        fresh += (requests - 1) * len(prompts) * block / 2
+        further = max(0.0, written - requests * len(prompts))
+        expected = Expected(self._weights, len(prompts), fresh, further, self.settings.max_num_seqs)
+        seconds = expected.seconds(self.dtype, self.settings.tensor_parallel_size)
+        if seconds >= LONG:
+            start = "" if "_engine" in self.__dict__ else ", once the engine has started"
+            about = duration(seconds, rough=True)
+            logger.info("%s: %d answers, about %s on this machine%s", self.folder.name, len(prompts), about, start)
+
+    @cached_property
     def _engine(self) -> Any:
         threads = os.environ.setdefault("OMP_NUM_THREADS", str(psutil.cpu_count(logical=False) or os.cpu_count() or 1))
         # vLLM reads its environment at import; on a small CPU it would otherwise bind itself to a single core.
@@ -188,7 +238,7 @@ class VllmBackend:
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             # With several cards there is a process for each, and a forked one could not use CUDA.
             "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-            "VLLM_LOGGING_LEVEL": "WARNING",
+            "VLLM_LOGGING_LEVEL": "ERROR",
             # Standard output belongs to what a command prints.
             "VLLM_LOGGING_STREAM": "ext://sys.stderr",
             "VLLM_NO_USAGE_STATS": "1",
@@ -197,9 +247,11 @@ class VllmBackend:
         from vllm import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        logger.info("starting vLLM on %s, dtype %s, %s threads", self.folder, self.dtype, threads)
         try:
-            return LLMEngine.from_engine_args(EngineArgs(**engine_arguments(self.folder, self.dtype, self.settings)))
+            with Progress(f"start vLLM on {self.folder}, dtype {self.dtype}, {threads} threads"):
+                return LLMEngine.from_engine_args(
+                    EngineArgs(**engine_arguments(self.folder, self.dtype, self.settings))
+                )
         except (ValueError, RuntimeError, NotImplementedError) as error:
             raise BackendError(f"vLLM does not start with the `vllm:` settings of params.yaml: {error}") from error
 
@@ -238,6 +290,7 @@ def engine_arguments(folder: Path, dtype: str, settings: Vllm) -> dict[str, Any]
         "enable_chunked_prefill": settings.device != "cpu",
         "generation_config": "vllm",
         "disable_log_stats": True,
+        "use_tqdm_on_load": sys.stderr.isatty(),
     }
     return arguments if settings.block_size is None else arguments | {"block_size": settings.block_size}
 
@@ -267,10 +320,3 @@ def answer_logprobs(answers: Sequence[Sequence[int]], nodes: dict[tuple[int, ...
     ]
     first = min(nodes, key=len)
     return [*logprobs, math.exp(totals[first])]
-
-
-def _dtype(wanted: str) -> str:
-    """`auto` is float32 on a CPU without bfloat16 arithmetic, where vLLM would fall back to a far slower path."""
-    if wanted != "auto" or torch.cuda.is_available():
-        return wanted
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"

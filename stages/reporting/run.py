@@ -54,7 +54,8 @@ class Run:
     `scoring.scores.ClassScore`; `predictions` has the columns of `scoring.predictions.predictions`, `points` those of
     `drawing.pictures.write_points`, `plan` those of `synthesis.plan.imbalance_plan`. `intake`: counts of stage
     `ingest`; `labelling` and `steps` (by step): `measures.labels.Labelling`, `measures.steps.StepMeasures`, as
-    mappings; `rows`: train rows by provenance and label; `latency`: a `latency.timing.Latency`, as a mapping.
+    mappings; `rows`: train rows by provenance and label; `latency`: a `latency.timing.Latency`, as a mapping;
+    `export`: the file in use and an `exporting.gate.Gate`, as a mapping.
     """
 
     params: Params
@@ -67,6 +68,7 @@ class Run:
     class_scores: pd.DataFrame = field(default_factory=lambda: no_records(ClassScore))
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)
+    export: Mapping[str, Any] = field(default_factory=dict)
     points: pd.DataFrame = field(default_factory=pd.DataFrame)
     plan: pd.DataFrame = field(default_factory=pd.DataFrame)
     commit: str = ""
@@ -98,6 +100,7 @@ def read_run(params: Params) -> Run:
         class_scores=read_figures(DATA / "evaluate/class_scores.csv"),
         steps={step: read_json(DATA / f"measures/{step}.json") for step in SYNTHETIC_STEPS},
         latency=read_json(DATA / "latency/latency.json"),
+        export=read_json(DATA / "export/gate.json"),
         points=_read_texts(POINTS),
         plan=read_table(DATA / "analyse/plan.csv"),
         commit=_commit(),

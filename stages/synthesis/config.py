@@ -13,7 +13,8 @@ class Filters:
     Unicode names its letters (cyrillic, latin, greek), which at least `min_script_share` of the letters are of.
     `assistant_talk`: a file of patterns (`patterns.read_patterns`). `min_noted_share`: how many of the words of its
     notes a text must have, unchanged. `dictionary`: the language whose words a text must be made of (ru or uk: those
-    that pymorphy3 has), null for any.
+    that pymorphy3 has), null for any. `readers` say which category a text is of: `both` who labelled the real reviews,
+    teacher and second opinion, or the `second_opinion` alone.
     """
 
     min_chars: int
@@ -25,11 +26,13 @@ class Filters:
     dictionary: str | None
     max_copied_words: int
     max_similarity: float
+    readers: str
     relabel_policy: str
     relabel_confidence: float
 
     def __post_init__(self) -> None:
         require_option("generate.filters.relabel_policy", self.relabel_policy, ("drop", "relabel", "keep"))
+        require_option("generate.filters.readers", self.readers, ("both", "second_opinion"))
         require_option("generate.filters.dictionary", str(self.dictionary), ("ru", "uk", "None"))
         require(self.min_chars <= self.max_chars, "generate.filters.min_chars exceeds generate.filters.max_chars")
         require(self.max_copied_words >= 1, "generate.filters.max_copied_words must be 1 or more")

@@ -50,11 +50,13 @@ class Generation:
 class Writer:
     """The generator, those who read what it wrote, and what it is held to.
 
-    `prior` (labels,) calibrates the teacher; `opinion` is heard beside it, with `teacher_weight` as in `combine`.
+    `labels` are the categories in order. `opinion` and, with `prior` (labels,) for its calibration, the teacher say
+    which of them a text is of: both as in `combine`, with `teacher_weight`, or whichever there is.
     """
 
+    labels: list[str]
     generator: CachedModel
-    teacher: Teacher
+    teacher: Teacher | None
     prior: FloatArray
     opinion: SecondOpinion | None
     teacher_weight: float
@@ -136,7 +138,7 @@ class Writer:
         filtered = apply_filters(candidates, rows, known, self.settings.filters, step.min_mean_logprob)
         survivors = (filtered["reason"] == "").to_numpy()
         judged = self._read(filtered.loc[survivors, ["text"]], rows[survivors])
-        names = self.teacher.labels
+        names = self.labels
         probabilities = np.full((len(filtered), len(names)), 1 / len(names))
         probabilities[survivors] = judged
         labels, confidence = filtered["label"].to_numpy(copy=True), np.zeros(len(filtered))
@@ -146,14 +148,16 @@ class Writer:
         return checked.assign(confidence=confidence, probabilities=list(probabilities))
 
     def _read(self, texts: pd.DataFrame, rows: Vectors) -> FloatArray:
-        """Distributions (rows, labels) by those who also labelled the real reviews."""
+        """Distributions (rows, labels) by those who read what was written."""
+        if texts.empty:
+            return np.empty((0, len(self.labels)))
+        opinion = None if self.opinion is None else self.opinion.distributions(rows)
+        if self.teacher is None:
+            assert opinion is not None, "somebody reads"
+            return opinion
         read, _ = self.teacher.label_reviews(texts, self.prior, explain=False)
-        if read.empty:
-            return np.empty((0, len(self.teacher.labels)))
         teacher = probability_matrix(read)
-        if self.opinion is None:
-            return teacher
-        return combine(teacher, self.opinion.distributions(rows), self.teacher_weight)
+        return teacher if opinion is None else combine(teacher, opinion, self.teacher_weight)
 
 
 def candidates_frame(batch: list[Request], written: list[Completion], provenance: str) -> pd.DataFrame:

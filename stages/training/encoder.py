@@ -13,6 +13,8 @@ from stages.common.arrays import Vectors
 from stages.common.errors import ModelError
 from stages.common.fingerprint import code_fingerprint, fingerprint
 from stages.common.vectors import space
+from stages.encoding.means import TokenMeans, means_space
+from stages.encoding.source import ModelFolder
 from stages.inference.features import head_inputs, last_linear
 from stages.inference.head import Head
 from stages.training.config import Train
@@ -42,11 +44,18 @@ class Encoder:
         self.settings = settings
         self.seed = seed
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it stays as it is, whole, so that what it gives is known to whoever encoded the same texts."""
+        return self.settings.epochs == 0 and self.settings.pooling == "mean" and self.settings.layers is None
+
     @cached_property
     def space(self) -> str:
         """The name of what the encoder gives as long as it is not trained (see `vectors.space`)."""
-        weights = fingerprint(self.folder, without=["provenance.json"])
         train = self.settings
+        if self.is_frozen:
+            return means_space(self.folder, train.pooling, train.max_tokens)
+        weights = fingerprint(self.folder, without=["provenance.json"])
         # The architectures' own heads have a layer before the last one, which starts from random weights.
         start = None if train.pooling == "mean" else self.seed
         code = code_fingerprint(*ARCHITECTURE)
@@ -55,11 +64,16 @@ class Encoder:
     @property
     def identity(self) -> str:
         """Of all that a student's folder holds beside its head."""
-        return f"{self.space} {self.settings.precision} {self.label_names} {code_fingerprint(*WRITTEN_BY)}"
+        train, code = self.settings, code_fingerprint(*ARCHITECTURE, *WRITTEN_BY)
+        return f"{self.space} {train.prompt!r} {train.precision} {self.label_names} {code}"
 
     def features(self, texts: Sequence[str]) -> Vectors:
         """What reaches the head, shape (texts, features); kept for whoever has the same encoder."""
-        return head_inputs(self.space, texts, self.student, self.settings.batch_size)
+        train = self.settings
+        if self.is_frozen:
+            means = TokenMeans(self.space, train.pooling, ModelFolder(self.folder, train.max_tokens))
+            return means.of([train.prompt + text for text in texts], train.batch_size)
+        return head_inputs(self.space, texts, self.student, train.batch_size)
 
     def student(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """Model and tokenizer, on the graphics card if there is one; always the same two."""
@@ -67,7 +81,8 @@ class Encoder:
 
     def has_bias(self) -> bool:
         """Whether the architecture's last layer has one."""
-        return last_linear(self._student[0]).bias is not None
+        # No model is loaded to see what stands in the code.
+        return self.settings.pooling == "mean" or last_linear(self._student[0]).bias is not None
 
     def write_with(self, head: Head, folder: Path) -> None:
         """Write the student with this head."""

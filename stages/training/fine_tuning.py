@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,12 @@ from transformers import (
     PrinterCallback,
     Trainer,
     TrainerCallback,
+    TrainerControl,
+    TrainerState,
     TrainingArguments,
 )
 
+from stages.common.progress import Progress
 from stages.training.checkpoints import last_complete
 from stages.training.config import Train
 from stages.training.losses import StudentLoss
@@ -95,6 +98,25 @@ class StudentTrainer(Trainer):
         return self.optimizer
 
 
+class StepProgress(TrainerCallback):
+    """Show how many steps are done; those before a checkpoint are known."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        """Take what closes the progress."""
+        self.opened = opened
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start at the step that the trainer goes on from."""
+        progress = Progress("train", state.max_steps, "steps", known=state.global_step)
+        self.progress = self.opened.enter_context(progress)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Count a step."""
+        self.progress.update()
+
+
 def fine_tune(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -124,7 +146,9 @@ def fine_tune(
         callbacks=list(callbacks),
     )
     checkpoint = last_complete(checkpoints)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with ExitStack() as opened:
+        trainer.add_callback(StepProgress(opened))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     best = max(history, key=lambda entry: entry["eval_macro_f1"])
     resumed = next((entry for entry in history if checkpoint and checkpoint.name.endswith(f"-{entry['step']}")), None)
@@ -156,7 +180,7 @@ def training_arguments(settings: Train, seed: int, checkpoints: Path, steps: int
         # A diverging run must show as nan in the curves, not as the last good loss.
         logging_nan_inf_filter=False,
         log_level="error",
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,
         report_to="none",
         seed=seed,
         data_seed=seed,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import gguf
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -16,7 +19,6 @@ from transformers import (
     PreTrainedTokenizerBase,
     Qwen2Tokenizer,
 )
-from transformers.utils.logging import disable_progress_bar
 
 from stages.common.errors import ModelError
 
@@ -26,31 +28,46 @@ SAME_MATRIX_COSINE = 0.98
 ROWS_STEP = 64
 
 
-def convert(gguf: Path, folder: Path) -> None:
-    """Dequantise `gguf` and save model, tokenizer, chat template and generation settings into `folder`.
+def convert(file: Path, folder: Path) -> None:
+    """Dequantise `file` and save model, tokenizer, chat template and generation settings into `folder`.
 
     Raises:
         ModelError: the file is not GGUF, or its architecture is unknown to transformers.
     """
-    with gguf.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise ModelError(f"{gguf.name} does not start with {MAGIC!r}: not a GGUF file, or parts in a wrong order")
-    if not sys.stderr.isatty():
-        disable_progress_bar()  # type: ignore[no-untyped-call]
+    with file.open("rb") as opened:
+        if opened.read(len(MAGIC)) != MAGIC:
+            raise ModelError(f"{file.name} does not start with {MAGIC!r}: not a GGUF file, or parts in a wrong order")
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent,
-            gguf_file=gguf.name,
-            quantization_config=GgufConfig(dequantize=True),
-            dtype=torch.float16,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        with _read_once():
+            model = AutoModelForCausalLM.from_pretrained(
+                file.parent,
+                gguf_file=file.name,
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.float16,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     except (ValueError, KeyError) as error:
-        raise ModelError(f"transformers cannot read {gguf.name}: {error}") from error
+        raise ModelError(f"transformers cannot read {file.name}: {error}") from error
     tie_embeddings(model)
     set_special_tokens(model, tokenizer)
     model.save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
+
+
+@contextmanager
+def _read_once() -> Iterator[None]:
+    """Let transformers read the file once, and list the names of its tensors once.
+
+    It opens it five times over, for hundreds of thousands of words each time, and lists the names for every module.
+    """
+    once = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, original in once.items():
+        setattr(gguf, name, cache(original))
+    try:
+        yield
+    finally:
+        for name, original in once.items():
+            setattr(gguf, name, original)
 
 
 def tie_embeddings(model: PreTrainedModel) -> None:

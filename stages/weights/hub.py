@@ -7,7 +7,14 @@ import re
 from fnmatch import fnmatch
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
+import httpx2
+from huggingface_hub import (
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import HFValidationError
 
 from stages.common.errors import ModelError
@@ -17,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Pickled weights (.bin, .pt) and Python files may run code when loaded, so they are never fetched.
 ALLOWED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
+# Seconds that the hub has to answer.
+TIMEOUT = 5
 IGNORED = ["onnx/*", "openvino/*", "original/*", "consolidated*"]
 
 
@@ -34,6 +43,30 @@ def fetch(repo: str, revision: str, folder: Path) -> None:
             revision,
         )
     link(_snapshot(repo, revision, ALLOWED), folder)
+
+
+def fetch_file(repo: str, name: str, revision: str, digest: str | None, folder: Path) -> Path:
+    """Bring one file of a repository into `folder`, or find it in the user's hub cache; return its path.
+
+    The hub is asked once, without retries, before anything is downloaded: whoever has no hub loses seconds, and a file
+    that the hub itself says is another is not fetched. `digest`: its SHA-256, for that comparison.
+
+    Raises:
+        ModelError: the hub, the repository, the revision or the file cannot be reached, or it is another file.
+    """
+    cached = try_to_load_from_cache(repo, name, revision=revision)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        known = get_hf_file_metadata(hf_hub_url(repo, name, revision=revision), timeout=TIMEOUT).etag or ""
+        # The hub's tag of a large file is its SHA-256.
+        if digest and re.fullmatch(r"[0-9a-f]{64}", known) and known != digest:
+            raise ModelError(f"{name} of {repo} at {revision} has SHA-256 {known} on the hub, and {digest} is expected")
+        return Path(hf_hub_download(repo, name, revision=revision, local_dir=folder, etag_timeout=TIMEOUT))
+    except (OSError, HFValidationError, httpx2.HTTPError) as error:
+        raise ModelError(
+            f"cannot fetch {name} of {repo} at {revision} from the model hub: {_first_line(error)}"
+        ) from error
 
 
 def is_commit(revision: str | None) -> bool:
@@ -86,6 +119,10 @@ def _snapshot(repo: str, revision: str, patterns: list[str]) -> Path:
             "names a mirror, HF_TOKEN opens gated repositories), or put the folder on this machine and set "
             "source: path, or choose a model with source: pypi."
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _matches(name: str, patterns: list[str]) -> bool:

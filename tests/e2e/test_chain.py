@@ -16,6 +16,7 @@ from datasets import load_dataset
 
 from stages.common.cache import cache_folder
 from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
+from stages.common.record import RECORD, entries
 from stages.common.texts import text_id
 from stages.inference.folder import ENCODER, HEAD
 from tests.conftest import ROOT
@@ -47,7 +48,7 @@ def copy_of_checkout(target: Path) -> Path:
 
 
 def environment(checkout: Path, cache: str = "cache") -> dict[str, str]:
-    """A cache of answers of its own; the downloaded wheels alone are shared with the user's cache."""
+    """A cache of answers of its own; the downloaded wheels alone are shared with the user's cache, and stay there."""
     folder = checkout.parent / cache
     folder.mkdir(exist_ok=True)
     WHEELS.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def environment(checkout: Path, cache: str = "cache") -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # Where tests run side by side, two threads each would wait for one another.
     threads = {"OMP_NUM_THREADS": "1"} if "PYTEST_XDIST_WORKER" in os.environ else {}
-    return os.environ | {"RAZMETKA_CACHE": str(folder), "PATH": path} | threads
+    return os.environ | {"RAZMETKA_CACHE": str(folder), "RAZMETKA_KEEP_DOWNLOADS": "1", "PATH": path} | threads
 
 
 def run(checkout: Path, *arguments: str) -> str:
@@ -99,6 +100,20 @@ def test_metrics_are_there(checkout):
     latency = figures(checkout, "latency/latency")
     assert latency["within_limit"]
     assert latency["single"]["p95_ms"] >= latency["single"]["p50_ms"] > 0
+
+
+def test_every_stage_is_in_the_record_and_git_does_not_see_it(checkout):
+    found = {entry.stage: entry for entry in entries(path=checkout / RECORD)}
+    assert {"check", "models@teacher", "label", "generate@style", "train@real", "package"} <= set(found)
+    label = found["label"]
+    assert label.succeeded
+    assert label.done.get("answers", 0) + label.done.get("known answers", 0) >= 40
+    assert 0 < label.peak_gb < 64
+    printed = run(checkout, "-m", "stages.headline")
+    assert "all stages" in printed
+    command = ["git", "status", "--porcelain", "--untracked-files=all"]
+    seen = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout
+    assert RECORD.name not in seen
 
 
 def test_a_reviewer_sees_ten_figures(checkout):
@@ -151,7 +166,7 @@ def test_the_dataset_opens_as_hugging_face_users_open_it(checkout, labels, tmp_p
 
 def test_the_folder_to_share_is_complete(checkout, labels):
     folder = checkout / "data/student"
-    parts = {"README.md", "example.py", "config.json", "tokenizer.json", HEAD, ENCODER}
+    parts = {"README.md", "example.py", "config.json", "tokenizer.json", "onnx", HEAD, ENCODER}
     assert parts <= {path.name for path in folder.iterdir()}
     card = (folder / "README.md").read_text()
     assert "language: ru" in card
@@ -234,7 +249,7 @@ def test_nothing_runs_again_and_a_new_loss_reruns_only_what_follows_it(checkout)
     rerun = {line.split("'")[1] for line in planned.splitlines() if line.startswith("Running stage")}
     run(checkout, "-m", "stages.compose", "experiment=smoke")
     assert rerun
-    follows = ("check", "train@", "answer", "evaluate", "benchmark", "summary", "report", "package")
+    follows = ("check", "train@", "answer", "evaluate", "export", "benchmark", "summary", "report", "package")
     assert all(name.startswith(follows) for name in rerun), rerun
 
 

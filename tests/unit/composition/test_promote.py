@@ -23,7 +23,7 @@ def conf(tmp_path: Path) -> Path:
     "overrides",
     [
         ["prompt=strict", "train/loss=focal", "train.learning_rate=2e-5"],
-        ["experiment=small_teacher", "train.epochs=3"],
+        ["experiment=large_teacher", "train.epochs=3"],
         ["models/teacher=qwen3-14b", "profile=gpu"],
         ["data=own", "data.path=mine.csv"],
         ["train/loss=by_hand"],

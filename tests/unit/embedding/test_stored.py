@@ -10,8 +10,11 @@ from stages.embedding.config import Embed
 from stages.embedding.cosine import nearest_cosine
 from stages.embedding.embedder import Embedder
 from stages.embedding.stored import read_embeddings, write_embeddings
+from stages.encoding import means
+from stages.encoding.means import means_space
+from stages.encoding.source import ModelFolder
 
-SETTINGS = Embed(prefix="query: ", pooling="mean", batch_size=2)
+SETTINGS = Embed(prefix="query: ", pooling="mean", batch_size=2, max_tokens=32)
 TEXTS = ["платье хорошее", "чайник", "платье хорошее и чайник хорошее"]
 
 
@@ -49,7 +52,7 @@ def test_prefix_and_pooling_are_those_of_the_settings(folder: Path) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     hidden = model(**tokenizer("query: чайник", return_tensors="pt")).last_hidden_state[0].detach().numpy()
     for pooling, expected in (("mean", hidden.mean(axis=0)), ("cls", hidden[0])):
-        settings = Embed(prefix="query: ", pooling=pooling, batch_size=2)
+        settings = Embed(prefix="query: ", pooling=pooling, batch_size=2, max_tokens=32)
         np.testing.assert_allclose(
             Embedder(folder, settings).embed(["чайник"])[0], expected / np.linalg.norm(expected), atol=1e-5
         )
@@ -78,13 +81,14 @@ def test_nearest_cosine_goes_through_all_blocks() -> None:
 
 def test_another_run_loads_no_model_for_texts_that_are_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Embedder(folder, SETTINGS).embed(TEXTS)
-    monkeypatch.setattr(Embedder, "_model", property(lambda _: pytest.fail("a model was loaded")))
+    monkeypatch.setattr(ModelFolder, "encoder", lambda _: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(means, "open_graph", lambda _: pytest.fail("a graph was loaded"))
     np.testing.assert_array_equal(Embedder(folder, SETTINGS).embed(TEXTS[1:]), first[1:])
 
 
 def test_other_weights_under_the_same_name_are_another_model(folder: Path, tmp_path: Path) -> None:
-    before = Embedder(folder, SETTINGS).space
+    before = means_space(folder, "mean", 32)
     copy = shutil.copytree(folder, tmp_path / "copy")
-    assert Embedder(copy, SETTINGS).space == before
+    assert means_space(copy, "mean", 32) == before
     (copy / "config.json").write_text((copy / "config.json").read_text() + " ")
-    assert Embedder(copy, SETTINGS).space != before
+    assert means_space(copy, "mean", 32) != before

@@ -7,16 +7,21 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.gpu_sizing import checks
+from stages.common import work
 from stages.composition.params import Params
+from stages.hardware import sizing
 from stages.hardware.sizing import (
+    CPU_FIXED,
     GIB,
     NETWORKS,
     PROCESSORS,
+    REVIEW,
     UNCACHED,
     Network,
     Processor,
     Student,
     Teacher,
+    cpu_run,
     disk_gb,
     download_gb,
     processor,
@@ -75,9 +80,34 @@ def test_cards_are_known_by_the_drivers_name() -> None:
 
 
 def test_a_model_in_two_roles_is_fetched_once(params: Params) -> None:
-    assert params.models["teacher"] == params.models["generator"]
-    assert download_gb(params) == pytest.approx(1.12 + 1.15)
-    assert disk_gb(params) == pytest.approx(1.12 + 1.15 + 2 * 3.1 + 2 * 0.65)
+    assert params.models["student"] == params.models["embedder"]
+    assert download_gb(params) == pytest.approx(0.49 + 1.12 + 1.15)
+    assert disk_gb(params) == pytest.approx(1.0 + 3.1 + 0.65 + 2 * 1.15)
+
+
+def test_a_run_on_a_processor_is_told_by_what_it_was_measured_at(
+    params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(reviews: int, operations: float, bandwidth: float) -> float:
+        for module in (work, sizing):
+            monkeypatch.setattr(module, "matmul_rate", lambda _: operations)
+            monkeypatch.setattr(module, "memory_rate", lambda: bandwidth)
+        seconds = cpu_run(params, reviews)
+        assert seconds is not None
+        return seconds
+
+    assert run(1000, 1e30, 1e30) == pytest.approx(CPU_FIXED)
+    # A thousand reviews more: each read by the teacher, and once by the encoder; nothing else grows.
+    teacher, student = NETWORKS[params.models["teacher"].name], NETWORKS[params.models["student"].name]
+    head = teacher.weights - teacher.body
+    operations = 2 * (teacher.body * UNCACHED + head) + student.operations(REVIEW, REVIEW)
+    added = run(2000, 1e12, 1e30) - run(1000, 1e12, 1e30)
+    written = params.prompt.reasoning_tokens / 2 * 2 * teacher.weights
+    assert added == pytest.approx(1000 * (operations + written) / (1e12 * work.MATMUL_SHARE))
+    assert (
+        cpu_run(replace(params, models={**params.models, "teacher": replace(params.models["teacher"], name="x")}), 1)
+        is None
+    )
 
 
 def test_published_figures_are_met_within_a_half() -> None:

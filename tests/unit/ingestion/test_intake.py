@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.errors import DataError
 from stages.common.gold import COLUMNS
 from stages.common.texts import letters
 from stages.ingestion.config import Data, Gold
-from stages.ingestion.intake import take_in, take_in_gold, without
+from stages.ingestion.intake import Counts, Intake, take_in_gold, without
 from stages.ingestion.tables import GOLD
 
 DATA = Data(
@@ -19,39 +19,58 @@ DATA = Data(
 MANY = [f"отзыв номер {number} хороший" for number in range(200)]
 
 
+def take_in(
+    texts: list[str], data: Data = DATA, reserved: frozenset[str] = frozenset(), chunk: int = 1000
+) -> tuple[pd.DataFrame, pd.DataFrame, Counts]:
+    """Reviews, rows set aside and counts of texts that come `chunk` at a time."""
+    intake = Intake(data, reserved)
+    parts = [intake.take_in(texts[start : start + chunk]) for start in range(0, len(texts), chunk)]
+    reviews, quarantined = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
+    nothing = pd.DataFrame({"gold_set": []})
+    return reviews, quarantined, intake.counts(nothing, nothing)
+
+
 def test_counts_add_up_and_reasons_are_given():
     bad = ["", "  ", "5", "…", "я" * 101, "Отзыв НОМЕР 3: хороший!", "в золоте"]
-    intake = take_in(pd.Series(MANY + bad), DATA, reserved=frozenset({letters("В золоте!")}))
-    assert len(intake.reviews) + len(intake.quarantined) + intake.duplicates == len(MANY) + len(bad)
-    assert intake.duplicates == 1
-    assert intake.quarantined["reason"].to_list() == [
+    reviews, quarantined, counts = take_in(MANY + bad, reserved=frozenset({letters("В золоте!")}))
+    assert (counts.rows_out, counts.quarantined) == (len(reviews), len(quarantined))
+    assert counts.rows_out + counts.quarantined + counts.duplicates == counts.rows_in == len(MANY) + len(bad)
+    assert counts.duplicates == 1
+    assert quarantined["reason"].to_list() == [
         "empty", "empty", "no letters", "no letters", "longer than 100 characters", "also in a checked file"
     ]  # fmt: skip
-    assert intake.quarantined["row"].min() == 200
+    assert counts.quarantine_reasons == quarantined["reason"].value_counts().to_dict()
+    assert counts.splits == reviews["split"].value_counts().to_dict()
+    assert quarantined["row"].min() == 200
 
 
 def test_a_row_keeps_its_split_when_others_come_and_go():
-    whole = take_in(pd.Series(MANY), DATA).reviews.set_index("id")["split"]
-    part = take_in(pd.Series(MANY[50:]), DATA).reviews.set_index("id")["split"]
+    whole = take_in(MANY)[0].set_index("id")["split"]
+    part = take_in(MANY[50:])[0].set_index("id")["split"]
     assert (whole.loc[part.index] == part).all()
     assert 0.1 < (whole == "validation").mean() < 0.3
 
 
-@given(st.lists(st.text(max_size=120)))
-def test_nothing_is_lost_whatever_comes(texts):
-    intake = take_in(pd.Series(MANY + texts, dtype=object), DATA)
-    assert len(intake.reviews) + len(intake.quarantined) + intake.duplicates == len(MANY) + len(texts)
+@settings(max_examples=30)
+@given(texts=st.lists(st.text(max_size=120) | st.sampled_from(MANY)), chunk=st.integers(min_value=50, max_value=220))
+def test_nothing_is_lost_whatever_comes_in_whatever_chunks(texts, chunk):
+    reviews, quarantined, counts = take_in(MANY + texts, chunk=chunk)
+    assert len(reviews) + len(quarantined) + counts.duplicates == len(MANY) + len(texts)
+    whole_reviews, whole_quarantined, whole_counts = take_in(MANY + texts, chunk=len(MANY) + len(texts))
+    pd.testing.assert_frame_equal(reviews, whole_reviews)
+    pd.testing.assert_frame_equal(quarantined, whole_quarantined)
+    assert counts == whole_counts
 
 
 def test_too_few_rows():
     with pytest.raises(DataError, match="1 of 1 rows are usable, too few"):
-        take_in(pd.Series(["один отзыв"]), DATA)
+        take_in(["один отзыв"])
 
 
 def test_huge_cell_is_set_aside_and_cut():
-    intake = take_in(pd.Series([*MANY, "я" * 10_000_000]), replace(DATA, max_chars=2000))
-    assert intake.quarantined["reason"].to_list() == ["longer than 2000 characters"]
-    assert len(intake.quarantined["raw"].iloc[0]) == 200
+    _, quarantined, _ = take_in([*MANY, "я" * 10_000_000], replace(DATA, max_chars=2000))
+    assert quarantined["reason"].to_list() == ["longer than 2000 characters"]
+    assert len(quarantined["raw"].iloc[0]) == 200
 
 
 def test_what_is_scored_is_not_calibrated_with():

@@ -38,6 +38,12 @@ def test_answers_survive_kill_9(tmp_path):
     assert stored(path) == 60
 
 
+def test_an_empty_cache_that_is_given_is_the_one_in_use(tmp_path):
+    cache = ResponseCache(tmp_path / "mine.sqlite")
+    CachedModel(ScriptedBackend(Path(), None), cache).complete(["a"], [Sampling(5)], "x")
+    assert len(cache) == 1
+
+
 def stored(path: Path) -> int:
     try:
         with sqlite3.connect(path) as database:
@@ -60,6 +66,27 @@ def test_key_covers_what_changes_an_answer(tmp_path):
     model.choose(["a"], ["b", "d"], "x")
     assert model.asked == 6
     assert len(model.cache) == 6
+
+
+def test_twenty_thousand_prompts_take_few_queries_and_are_asked_once_each(tmp_path):
+    class Listing(ScriptedBackend):
+        def choose(self, prompts, answers, reasoning=None):
+            asked.extend(prompts)
+            yield from reversed([*super().choose(prompts, answers, reasoning)])
+
+    asked: list[str] = []
+    prompts = [f"отзыв {number % 15_000} {'туфли' if number % 2 else 'сапоги'}" for number in range(20_000)]
+    cache = ResponseCache(tmp_path / "a.sqlite")
+    first = CachedModel(Listing(Path(), None), cache).choose(prompts, ["туфли", "сапоги"], "x")
+    assert asked == list(dict.fromkeys(prompts))
+    assert [choice.logprobs[0] > choice.logprobs[1] for choice in first] == ["туфли" in prompt for prompt in prompts]
+
+    queries: list[str] = []
+    cache._database.set_trace_callback(queries.append)
+    again = CachedModel(Listing(Path(), None), cache)
+    assert again.choose(prompts, ["туфли", "сапоги"], "x") == first
+    assert again.asked == 0
+    assert len(queries) == 30
 
 
 def test_unknown_backend_is_named():

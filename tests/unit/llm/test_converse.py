@@ -1,11 +1,19 @@
 """How dialogues are kept open under an engine, with an engine that answers one request a step."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from stages.common.errors import BackendError
+from stages.common.work import Weights, counted
 from stages.llm.vllm_backend import VllmBackend
+
+
+class Written(int):
+    """An output that can be added up."""
+
+    token_ids = (7, 7, 7)
 
 
 class OneAStep:
@@ -22,7 +30,9 @@ class OneAStep:
 
     def step(self):
         request_id, tokens = self.waiting.pop(0)
-        return [SimpleNamespace(request_id=request_id, finished=True, outputs=[sum(tokens)])]
+        written = Written(sum(tokens))
+        output = SimpleNamespace(request_id=request_id, finished=True, outputs=[written])
+        return [SimpleNamespace(**vars(output), prompt_token_ids=tokens, num_cached_tokens=len(tokens) - 1)]
 
     def abort_request(self, ids):
         self.aborted = ids
@@ -32,7 +42,10 @@ class OneAStep:
 def backend():
     made = object.__new__(VllmBackend)
     made.settings = SimpleNamespace(max_num_seqs=2, max_model_len=50)
+    made.folder, made.dtype = Path("teacher"), "float32"
+    made.settings.tensor_parallel_size = 1
     made._numbers = iter(range(1000))
+    made.__dict__["_weights"] = Weights(body=100, head=10)
     made.__dict__["_engine"] = OneAStep()
     return made
 
@@ -49,6 +62,16 @@ def two_turns(number):
 def test_turns_of_a_dialogue_follow_each_other_and_parts_keep_their_order(backend):
     answers = dict(backend._converse(two_turns(number) for number in range(9)))
     assert answers == {number: [number + 1, number + 2] for number in range(9)}
+
+
+def test_what_is_computed_is_counted(backend, monkeypatch):
+    for name in ("fresh tokens", "written tokens", "GFLOP"):
+        monkeypatch.setitem(counted, name, 0.0)
+    list(backend._converse(two_turns(number) for number in range(9)))
+    # Nine times a request and two after it: a fresh token each, three written ones of which the last is not read.
+    assert counted["fresh tokens"] == 27
+    assert counted["written tokens"] == 81
+    assert counted["GFLOP"] == pytest.approx(2 * (100 * 27 * 3 + 10 * 81) / 1e9)
 
 
 def test_no_more_dialogues_are_open_than_the_engine_holds_twice_over(backend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,15 +33,18 @@ def test_this_machine_can_be_looked_at(tmp_path: Path) -> None:
 def test_the_default_runs_without_a_card(params: Params) -> None:
     assert doctor.obstacles(params, NONE) == []
     report = "\n".join(doctor.needs(params, NONE))
-    assert "download  2.3 GB" in report
+    assert "download  2.8 GB" in report
     assert "graphics  none" in report
     assert "for 1,000 reviews" in report
+    assert re.search(r"whole run about \d+ (min|h).* for 670 reviews", report)
+    own = replace(params, data=replace(params.data, path="none.csv"))
+    assert "whole run unknown: none.csv does not exist" in "\n".join(doctor.needs(own, NONE))
 
 
 def test_a_gpu_profile_says_what_is_missing(gpu_16gb: Params) -> None:
     assert "this machine has none" in doctor.obstacles(gpu_16gb, NONE)[0]
     assert doctor.obstacles(gpu_16gb, T4) == []
-    assert "38 GB of disk, 5 are free" in doctor.obstacles(gpu_16gb, replace(T4, free_disk_gb=5.0))[0]
+    assert "28 GB of disk, 5 are free" in doctor.obstacles(gpu_16gb, replace(T4, free_disk_gb=5.0))[0]
     assert "for 1,000 reviews" in "\n".join(doctor.needs(gpu_16gb, T4))
     unknown = replace(NONE, cards=(Card("RTX 9999", 64.0, 12.0),))
     assert "unknown for this card" in "\n".join(doctor.needs(gpu_16gb, unknown))

@@ -51,6 +51,7 @@ def run(*overrides: str) -> None:
         "plan.wanted=6",
         "generate.filters.min_noted_share=0.0",
         "curate.policy=none",
+        "generate.filters.readers=both",
     ]
     compose(Path("params.yaml"), [*own, *overrides], ROOT / "conf")
     given = OmegaConf.load("params.yaml")

@@ -18,6 +18,7 @@ from datasets import DatasetDict
 import stages.answer
 import stages.benchmark
 import stages.evaluate
+import stages.export
 import stages.predict
 import stages.summary
 import stages.train
@@ -28,12 +29,15 @@ from stages.common.gold import COLUMNS
 from stages.common.io import read_json, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import PROVENANCES, SYNTHETIC_STEPS
+from stages.encoding.means import TokenMeans
+from stages.exporting import quantization
+from stages.exporting.config import Export
 from stages.headline import score_table
-from stages.inference import features
 from stages.inference.answers import student_probabilities
 from stages.inference.classifier import Classifier
 from stages.inference.config import Answer
 from stages.inference.folder import ENCODER, HEAD, INDEX, TRAINING
+from stages.inference.onnx_classifier import FULL, QUANTIZED, OnnxClassifier
 from stages.latency.config import Benchmark
 from stages.scoring.config import Evaluate
 from stages.training import encoder
@@ -58,6 +62,7 @@ def workspace(
         labels=Labels(language="ru", names=label_names),
         train=train_settings,
         answer=Answer(batch_size=4),
+        export=Export(max_f1_drop=0.2),
         evaluate=Evaluate(bootstrap=50, coverage=0.95),
         benchmark=Benchmark(singles=3, warmup=1, batch_size=4, batches=2, limit_seconds=60.0),
     )
@@ -67,7 +72,7 @@ def workspace(
     write_table(tmp_path / "data/ingest/gold.parquet", pd.DataFrame(columns=list(COLUMNS)))
     (tmp_path / "data/models").mkdir()
     (tmp_path / "data/models/student").symlink_to(encoders["xlm-roberta"])
-    for stage in (stages.train, stages.answer, stages.evaluate, stages.benchmark):
+    for stage in (stages.train, stages.answer, stages.evaluate, stages.export, stages.benchmark):
         monkeypatch.setattr(stage, "load", lambda _: params)
     return params
 
@@ -139,9 +144,13 @@ def test_train_evaluate_and_benchmark_with_gold(
     for picture in ("metrics/confusion.png", "data/evaluate/confusion.pdf"):
         assert (tmp_path / picture).stat().st_size > 5000
 
+    stages.export.main()
+    gate = read_json(tmp_path / "data/export/gate.json")
+    assert (gate["rows"], gate["checked"]) == (9, False)
+
     stages.benchmark.main()
     measured = read_json(tmp_path / "data/latency/latency.json")
-    assert measured["student"] == "style"
+    assert measured["file"] == gate["file"]
     assert measured["within_limit"] is True
     assert measured["batched"]["texts"] == 8
 
@@ -167,10 +176,11 @@ def test_students_with_the_same_encoder_are_asked_in_one_pass(
     assert len(encoders) == 1
     write_gold(tmp_path, reviews)
     passes = []
-    compute = features.head_input_parts
-    monkeypatch.setattr(features, "head_input_parts", lambda *a: passes.append(len(a[2])) or compute(*a))
+    compute = TokenMeans._compute
+    monkeypatch.setattr(TokenMeans, "_compute", lambda *a: passes.append(len(a[1])) or compute(*a))
     stages.answer.main()
-    assert passes == [9]
+    # The others are among the reviews that the students learnt from.
+    assert passes == [1]
     # What is answered so is what the student itself answers.
     answers = pd.read_parquet(tmp_path / "data/answers/style.parquet")
     texts = pd.read_parquet(tmp_path / "data/answers/rows.parquet")["text"].to_list()
@@ -183,7 +193,7 @@ def test_students_with_the_same_encoder_are_asked_in_one_pass(
     train(monkeypatch, "real")
     assert (tmp_path / "data/students/real" / HEAD).read_bytes() != before
     stages.answer.main()
-    assert passes == [9]
+    assert passes == [1]
 
 
 def test_a_student_written_by_other_code_is_no_twin(
@@ -294,12 +304,64 @@ def test_benchmark_beyond_the_limit_is_recorded_and_fails(
     workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     train(monkeypatch, "style")
+    stages.export.main()
     workspace.benchmark = Benchmark(singles=2, warmup=1, batch_size=2, batches=1, limit_seconds=0.0)
     with pytest.raises(SystemExit) as exit_:
         stages.benchmark.main()
     assert exit_.value.code == 1
     assert read_json(tmp_path / "data/latency/latency.json")["within_limit"] is False
     assert "the limit is 0.00 s" in caplog.text
+
+
+def test_the_exported_student_is_the_student(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(monkeypatch, "style")
+    stages.export.main()
+    gate = read_json(tmp_path / "data/export/gate.json")
+    assert gate["max_difference_fp32"] < 1e-4
+    assert (gate["passed"], gate["file"]) == (True, QUANTIZED)
+    exported = OnnxClassifier(tmp_path / "data/export/onnx")
+    texts = ["кеды малы", "платье село"]
+    right = Classifier(tmp_path / "data/students/style").predict_proba(texts, 2)
+    assert (exported.labels, exported.file) == (workspace.labels.names, QUANTIZED)
+    assert exported.predict_proba(texts, 2) == pytest.approx(right, abs=max(gate["max_difference"], 0.05))
+
+
+def test_int8_that_costs_too_much_is_not_used(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean")
+    train(monkeypatch, "style")
+    rounded = quantization._rounded
+    # All weights, and all words, become 0.
+    monkeypatch.setattr(
+        quantization, "_rounded", lambda *given, **named: (0 * (pair := rounded(*given, **named))[0], pair[1])
+    )
+    workspace.export = Export(max_f1_drop=0.005)
+    stages.export.main()
+    gate = read_json(tmp_path / "data/export/gate.json")
+    assert gate["macro_f1_int8"] < gate["macro_f1"] - 0.005
+    assert (gate["passed"], gate["file"]) == (False, FULL)
+    assert "more than export.max_f1_drop=0.005: model.onnx is used" in caplog.text
+    exported = OnnxClassifier(tmp_path / "data/export/onnx")
+    right = Classifier(tmp_path / "data/students/style").predict_proba(["кеды малы"], 1)
+    assert exported.file == FULL
+    assert exported.predict_proba(["кеды малы"], 1) == pytest.approx(right, abs=1e-4)
+
+
+def test_predict_uses_what_was_exported(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(monkeypatch, "style")
+    stages.export.main()
+    (tmp_path / "data/student").mkdir()
+    (tmp_path / "data/student/onnx").symlink_to(tmp_path / "data/export/onnx")
+    (tmp_path / "new.csv").write_text("text\nкеды малы\nплатье село\n")
+    predict(monkeypatch, "--input", "new.csv", "--output", "out.csv")
+    answered = pd.read_csv(tmp_path / "out.csv")
+    probabilities = OnnxClassifier(tmp_path / "data/student/onnx").predict_proba(answered["text"].to_list(), 2)
+    assert answered["confidence"].to_list() == pytest.approx(probabilities.max(axis=1), abs=1e-4)
 
 
 def test_predict_table_and_single_text(

@@ -39,6 +39,7 @@ LIMITS = {
     "dictionary": "ru",
     "max_copied_words": 4,
     "max_similarity": 0.9,
+    "readers": "both",
 }
 RUSSIAN = read_patterns(LIMITS["assistant_talk"])
 FILTERS = Filters(**LIMITS, relabel_policy="relabel", relabel_confidence=0.6)

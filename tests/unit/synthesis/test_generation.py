@@ -70,7 +70,7 @@ def writer(params, labels, monkeypatch) -> Writer:
     )
     prior = np.full(len(labels), 1 / len(labels))
     generator = CachedModel(Writing(Path(), params.vllm))
-    return Writer(generator, teacher, prior, None, 0.1, embed, params.generate, seed=1)
+    return Writer(labels, generator, teacher, prior, None, 0.1, embed, params.generate, seed=1)
 
 
 KNOWN = Known(originals=[], synthetic=[], embeddings=embed([]))

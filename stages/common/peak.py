@@ -1,0 +1,74 @@
+"""What this machine reaches at best, measured in about a second, so that work can be told in seconds.
+
+Reading a prompt is bound by matrix products, writing token by token by the memory that the weights are read from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+# Seconds that a measurement may take, beyond its first call.
+BUDGET = 0.4
+
+
+@cache
+def matmul_rate(dtype: str) -> float:
+    """Operations a second of a square matrix product in `dtype` (bfloat16, float32, …), the best of several.
+
+    On the graphics card if there is one.
+    """
+    import torch
+
+    # What fits the caches of a processor; a card needs more to be busy.
+    size = 8192 if torch.cuda.is_available() else 1024
+    left, right = (torch.ones(size, size, device=_device(), dtype=getattr(torch, dtype)) for _ in range(2))
+    return 2 * size**3 / _best_seconds(lambda: left @ right)
+
+
+@cache
+def memory_rate() -> float:
+    """Bytes a second that the product of two long vectors reads."""
+    import torch
+
+    left, right = torch.ones(2, 2**25, device=_device())
+    size: int = left.nbytes + right.nbytes
+    return size / _best_seconds(lambda: torch.dot(left, right))
+
+
+def engine_dtype(wanted: str) -> str:
+    """What `vllm.dtype` comes to here.
+
+    `auto` is float32 on a CPU without bfloat16 arithmetic, where vLLM would fall back to a far slower path.
+    """
+    import torch
+
+    if wanted != "auto" or torch.cuda.is_available():
+        return wanted
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _best_seconds(compute: Callable[[], Any]) -> float:
+    """Seconds of the fastest call within the budget; the first one, which sets up, does not count."""
+    import torch
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        compute()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    seconds()
+    best, end = seconds(), time.perf_counter() + BUDGET
+    while time.perf_counter() < end:
+        best = min(best, seconds())
+    return best

@@ -1,0 +1,1 @@
+"""Texts through an encoder, each once."""

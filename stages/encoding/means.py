@@ -1,0 +1,151 @@
+"""The mean over an encoder's tokens: what sentence embeddings and students with a frozen encoder both start from.
+
+What an encoder gives for a text is computed once, whoever asks for it first. On a CPU ONNX Runtime computes it: its
+weights lie ready for small products, which torch arranges anew for each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from stages.common.arrays import Vectors
+from stages.common.cache import cache_folder
+from stages.common.fingerprint import code_fingerprint, fingerprint
+from stages.common.io import atomic_path
+from stages.common.vectors import VectorStore, space
+from stages.common.work import Usage, encoder
+from stages.encoding.runtime import open_graph, physical_cores
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# Texts between two writes to disk on a graphics card; those of like length among them share a batch.
+AT_A_TIME = 1024
+# On a CPU, where they take seconds.
+TEXTS_AT_A_TIME = 32
+
+
+class Source(Protocol):
+    """The folder that an encoder comes from, and how it cuts a text."""
+
+    folder: Path
+
+    def encoder(self) -> PreTrainedModel:
+        """Load the encoder, in fp32."""
+        ...
+
+    def ids(self, text: str) -> list[int]:
+        """The tokens of `text`, special ones among them."""
+        ...
+
+
+def means_space(folder: Path, pooling: str, max_tokens: int) -> str:
+    """The name of what the encoder in `folder` gives (see `vectors.space`).
+
+    Wherever the same weights lie, it is the same: embedder and student may share every vector.
+    """
+    weights = fingerprint(folder, without=["provenance.json"])
+    code = code_fingerprint(__file__, Path(__file__).with_name("graph.py"))
+    return space("token means", weights, pooling, max_tokens, code)
+
+
+class TokenMeans:
+    """Vectors of texts in `space`; `source` is asked where some text is not known yet."""
+
+    def __init__(self, space: str, pooling: str, source: Source, store: VectorStore | None = None) -> None:
+        """`pooling` is `mean`, or `cls`: the first token's state instead of the mean over all of them."""
+        self._device = _device()
+        self.space = f"{space} {self._device}"
+        self.pooling = pooling
+        self._source = source
+        self._store = store or VectorStore()
+
+    def of(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
+        """A float32 array (texts, dimensions). `batch_size` matters on a graphics card alone."""
+        return self._store.of(self.space, texts, lambda missing: self._compute(missing, batch_size), "encode")
+
+    def _compute(self, texts: Sequence[str], batch_size: int) -> Iterator[Vectors]:
+        if not texts:
+            yield np.empty((0, self._encoder.config.hidden_size), dtype=np.float32)
+            return
+        usage = Usage(encoder(self._source.folder), "texts")
+        cut = [self._source.ids(text) for text in texts]
+        compute = self._in_batches if self._device == "cuda" else self._one_by_one
+        begin = 0.0
+        for vectors in compute(cut, batch_size):
+            # The first part waits for the model to load.
+            begin = begin or time.perf_counter()
+            yield vectors
+            usage.add(sum(map(len, cut[usage.pieces : usage.pieces + len(vectors)])))
+            usage.pieces += len(vectors)
+        usage.tell(self._source.folder.name, time.perf_counter() - begin, "float32")
+
+    def _one_by_one(self, cut: Sequence[list[int]], _: int) -> Iterator[Vectors]:
+        """On a CPU. How sums round depends on which texts share a batch: alone, a text gets what follows from it.
+
+        Each core has a text of its own: one text is too little work to be divided.
+        """
+        assert self._graph, "loaded before the threads that share it"
+        with ThreadPoolExecutor(physical_cores()) as pool:
+            for start in range(0, len(cut), TEXTS_AT_A_TIME):
+                yield np.concatenate([*pool.map(self._vector, cut[start : start + TEXTS_AT_A_TIME])])
+
+    def _vector(self, tokens: list[int]) -> Vectors:
+        ids = np.array([tokens])
+        (vector,) = self._graph.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        found: Vectors = vector
+        return found
+
+    def _in_batches(self, cut: Sequence[list[int]], batch_size: int) -> Iterator[Vectors]:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        from stages.encoding.graph import pooled
+
+        model = self._encoder.to("cuda").eval()
+        padding = model.config.pad_token_id or 0
+        for start in range(0, len(cut), AT_A_TIME):
+            part = [torch.tensor(tokens) for tokens in cut[start : start + AT_A_TIME]]
+            order = sorted(range(len(part)), key=lambda row: len(part[row]))
+            vectors = np.empty((len(part), model.config.hidden_size), dtype=np.float32)
+            for first in range(0, len(order), batch_size):
+                rows = order[first : first + batch_size]
+                ids = pad_sequence([part[row] for row in rows], batch_first=True, padding_value=padding)
+                mask = pad_sequence([torch.ones_like(part[row]) for row in rows], batch_first=True)
+                mask = mask.to(model.device)
+                with torch.inference_mode():
+                    hidden = model(input_ids=ids.to(model.device), attention_mask=mask).last_hidden_state
+                vectors[rows] = pooled(hidden, mask, self.pooling).float().cpu().numpy()
+            yield vectors
+
+    @cached_property
+    def _encoder(self) -> Any:
+        return self._source.encoder()
+
+    @cached_property
+    def _graph(self) -> Any:
+        """The encoder for ONNX Runtime, written on the first day that it is needed."""
+        path = cache_folder() / "graphs" / f"{hashlib.sha256(self.space.encode()).hexdigest()[:32]}.onnx"
+        if not path.is_file():
+            from stages.encoding.graph import write_encoder
+
+            with atomic_path(path) as temporary:
+                write_encoder(self._encoder, self.pooling, temporary)
+        return open_graph(path, threads=1)
+
+
+def _device() -> str:
+    """Whether a card computes, in batches, or the CPU; torch takes seconds to import, and without a driver says no."""
+    if not Path("/proc/driver/nvidia").exists():
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

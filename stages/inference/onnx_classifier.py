@@ -1,0 +1,129 @@
+"""Answers of an exported student: ONNX Runtime and a tokenizer, without torch and transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from stages.common.errors import ModelError
+from stages.encoding.runtime import open_graph, physical_cores
+
+if TYPE_CHECKING:
+    # For the types alone: it imports pandas.
+    from stages.common.arrays import FloatArray
+
+# Files of the folder: what describes the others, the tokenizer, the graph in fp32 and the same in int8.
+DESCRIPTION = "classifier.json"
+TOKENIZER = "tokenizer.json"
+FULL = "model.onnx"
+QUANTIZED = "model_quantized.onnx"
+
+
+class OnnxClassifier:
+    """A student that stage `export` wrote, loaded once; on the CPU, with a thread for each core.
+
+    `labels` are its categories in order, `file` the name of the graph in use, `threads` how many compute.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load the student.
+
+        Raises:
+            ModelError: `folder` holds no exported student, or one of its files is missing or not the one exported.
+        """
+        described = _described(folder)
+        self.labels: list[str] = described["labels"]
+        self.file: str = described["file"]
+        self.threads = physical_cores()
+        self._padding: int = described["padding"]
+        self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.enable_truncation(described["max_tokens"])
+        try:
+            self._session = open_graph(folder / self.file, self.threads)
+        except Exception as error:  # ONNX Runtime raises kinds of its own, which share no base
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{folder / self.file} cannot be loaded ({reason}); {_REMEDY}") from error
+
+    def predict_batch(self, texts: Sequence[str]) -> FloatArray:
+        """Distributions over `labels`, shape (rows, labels), from one padded batch."""
+        return self._answer(self._tokenizer.encode_batch(list(texts)))
+
+    def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+        """Distributions of any number of texts, shape (rows, labels), in the order of `texts`.
+
+        Texts of as many tokens share a batch, and a text that occurs twice is asked once.
+        """
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        encoded = self._tokenizer.encode_batch(list(numbers))
+        order = sorted(range(len(encoded)), key=lambda number: len(encoded[number]), reverse=True)
+        answers = np.empty((len(encoded), len(self.labels)))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            answers[chosen] = self._answer([encoded[number] for number in chosen])
+        return answers[[numbers[text] for text in texts]]
+
+    def _answer(self, encoded: Sequence[Encoding]) -> FloatArray:
+        ids = np.full((len(encoded), max(map(len, encoded))), self._padding)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(encoded):
+            ids[row, : len(tokens)] = tokens.ids
+            mask[row, : len(tokens)] = 1
+        (probabilities,) = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        return np.asarray(probabilities)
+
+
+def describe(folder: Path, labels: Sequence[str], max_tokens: int, padding: int, file: str) -> None:
+    """Write what `OnnxClassifier` has to know beside the files that are already in `folder`.
+
+    Args:
+        folder: with tokenizer and graphs.
+        labels: the categories in order.
+        max_tokens: where longer texts are cut, special tokens included.
+        padding: the id of the token that fills shorter texts.
+        file: the graph to use.
+    """
+    described = {
+        "labels": list(labels),
+        "max_tokens": max_tokens,
+        "padding": padding,
+        "file": file,
+        "bytes": (folder / file).stat().st_size,
+        "tokenizer_sha256": _sha256(folder / TOKENIZER),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="ascii")
+
+
+_REMEDY = "copy the whole folder again, or run `dvc repro package`"
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What `describe` wrote, once the files beside it are seen to be those that it was written for."""
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise ModelError(f"{folder} holds no exported student (no {DESCRIPTION}); run `dvc repro package`")
+    try:
+        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        file, size, digest = (described[key] for key in ("file", "bytes", "tokenizer_sha256"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged ({error}); {_REMEDY}") from error
+    for name in (TOKENIZER, file):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder / name} is missing; {_REMEDY}")
+    # A tokenizer that is not the student's own would be answered to all the same, with nonsense.
+    if _sha256(folder / TOKENIZER) != digest:
+        raise ModelError(f"{folder / TOKENIZER} is not the one that was exported; {_REMEDY}")
+    found = (folder / file).stat().st_size
+    if found != size:
+        raise ModelError(f"{folder / file} has {found} bytes instead of {size}; {_REMEDY}")
+    return described
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

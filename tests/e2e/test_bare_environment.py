@@ -1,0 +1,53 @@
+"""An exported student in an environment that holds ONNX Runtime and tokenizers alone."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from stages.exporting.graph import write_classifier
+from stages.exporting.quantization import write_quantized
+from stages.inference.classifier import Classifier
+from stages.inference.onnx_classifier import FULL, QUANTIZED, TOKENIZER, describe
+from stages.reporting.page import card
+from tests.students import REVIEWS, encoders, label_names, loss_settings, train_settings  # noqa: F401
+from tests.unit.exporting.conftest import make_student  # noqa: F401
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """Its interpreter; the packages at the versions of this environment."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin/python"
+    wanted = [f"{name}=={version(name)}" for name in ("numpy", "onnxruntime", "tokenizers")]
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", *wanted], check=True)
+    return python
+
+
+@pytest.mark.parametrize("file", [FULL, QUANTIZED])
+def test_the_example_runs_without_torch(file, bare_python, make_student, tmp_path):  # noqa: F811
+    source, folder = make_student("gemma3"), tmp_path / "student/onnx"
+    folder.mkdir(parents=True)
+    (folder / TOKENIZER).write_bytes((source / TOKENIZER).read_bytes())
+    (folder.parent / "example.py").write_text(card("example.py.jinja", {}))
+    student = Classifier(source)
+    reviews = [review for some in REVIEWS.values() for review in some]
+    right = student.predict_proba(reviews, 4)
+    write_classifier(student.model, folder / FULL)
+    write_quantized(folder / FULL, folder / QUANTIZED)
+    describe(folder, student.labels, student.tokenizer.model_max_length, student.tokenizer.pad_token_id, file)
+
+    missing = subprocess.run([bare_python, "-c", "import torch"], capture_output=True, text=True)
+    assert "ModuleNotFoundError" in missing.stderr
+    done = subprocess.run(
+        [bare_python, folder.parent / "example.py", *reviews], capture_output=True, text=True, check=True
+    )
+    answers = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [review for _, _, review in answers] == reviews
+    near = 1e-3 if file == FULL else 0.1
+    for (label, confidence, _), probabilities in zip(answers, right, strict=True):
+        assert float(confidence) == pytest.approx(probabilities[student.labels.index(label)], abs=near)

@@ -1,0 +1,108 @@
+"""An exported student answers, or says which of its files is at fault."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from stages.common.errors import ModelError
+from stages.encoding.runtime import physical_cores
+from stages.inference.load import load_classifier
+from stages.inference.onnx_classifier import DESCRIPTION, FULL, TOKENIZER, OnnxClassifier, describe
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A student that says how many tokens it sees: to 1, 2, 3 of them the probabilities are that over 10."""
+    target = tmp_path / "student/onnx"
+    target.mkdir(parents=True)
+    rules = Tokenizer(models.WordLevel({"<pad>": 0, "а": 1, "б": 2}, unk_token="<pad>"))
+    rules.pre_tokenizer = pre_tokenizers.Whitespace()
+    rules.save(str(target / TOKENIZER))
+    nodes = [
+        helper.make_node("ReduceSum", ["attention_mask", "axis"], ["seen"], keepdims=1),
+        helper.make_node("ReduceSum", ["input_ids", "axis"], ["ids"], keepdims=1),
+        helper.make_node("Concat", ["seen", "ids"], ["both"], axis=1),
+        helper.make_node("Cast", ["both"], ["counts"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["counts", "ten"], ["probabilities"]),
+    ]
+    shape = ["rows", "tokens"]
+    graph = helper.make_graph(
+        nodes,
+        "counts",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in ("input_ids", "attention_mask")],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", 2])],
+        [onnx.numpy_helper.from_array(np.array([1]), "axis"), onnx.numpy_helper.from_array(np.float32(10), "ten")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, target / FULL)
+    describe(target, ["обувь", "одежда"], 3, 0, FULL)
+    return target
+
+
+def test_answers_come_in_the_order_of_the_texts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    classifier = OnnxClassifier(folder)
+    texts = ["а", "б б б б б", "а б", "а"]
+    expected = [[0.1, 0.1], [0.3, 0.6], [0.2, 0.3], [0.1, 0.1]]
+    for batch_size in (1, 2, 64):
+        assert classifier.predict_proba(texts, batch_size) == pytest.approx(np.array(expected))
+    assert classifier.predict_batch(texts) == pytest.approx(np.array(expected))
+    assert classifier.predict_proba([], 4).shape == (0, 2)
+    assert (classifier.labels, classifier.file) == (["обувь", "одежда"], FULL)
+    assert 1 <= classifier.threads == physical_cores()
+
+
+def test_a_text_that_occurs_twice_is_asked_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = OnnxClassifier(folder)
+    sizes = []
+    answer = classifier._answer
+    monkeypatch.setattr(classifier, "_answer", lambda encoded: sizes.append(len(encoded)) or answer(encoded))
+    assert len(classifier.predict_proba(["а", "б", "а", "а"], 4)) == 4
+    assert sizes == [2]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"x" * path.stat().st_size)
+
+
+@pytest.mark.parametrize("damage", [cut, overwrite, Path.unlink])
+@pytest.mark.parametrize("name", [DESCRIPTION, TOKENIZER, FULL])
+def test_a_file_at_fault_is_named(name: str, damage: Callable[[Path], object], folder: Path) -> None:
+    damage(folder / name)
+    with pytest.raises(ModelError, match=rf"{name}.*run `dvc repro package`") as raised:
+        OnnxClassifier(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_another_tokenizer_is_refused(folder: Path) -> None:
+    other = json.loads((folder / TOKENIZER).read_text())
+    other["model"]["vocab"] = {"<pad>": 0, "а": 2, "б": 1}
+    (folder / TOKENIZER).write_text(json.dumps(other))
+    with pytest.raises(ModelError, match="is not the one that was exported"):
+        load_classifier(folder.parent)
+
+
+def test_neither_torch_nor_transformers_nor_pandas_is_imported(folder: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from stages.inference.load import load_classifier
+assert load_classifier(Path({str(folder.parent)!r})).predict_proba(["а б"], 2).shape == (1, 2)
+print(*({{"torch", "transformers", "pandas", "scipy", "sklearn"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
