@@ -50,9 +50,9 @@ class Ours:
 
     def __init__(self) -> None:
         """Load it."""
-        from stages.inference.classifier import Classifier
+        from stages.inference.load import load_classifier
 
-        self.classifier = Classifier(STUDENT)
+        self.classifier = load_classifier(STUDENT)
 
     def classify(self, texts: Sequence[str], batch_size: int) -> Answers:
         """Answer."""
