@@ -9,7 +9,6 @@ from datasets import Dataset
 from scipy.special import softmax
 
 from stages.common.arrays import FloatArray, IntArray
-from stages.common.io import DATA
 from stages.composition.params import Params
 from stages.training.config import Train
 from stages.training.encoder import Encoder
@@ -50,7 +49,7 @@ class Heads:
     def of(cls, params: Params) -> Heads:
         """On the weights that `dvc repro models` has fetched."""
         names = params.labels.names
-        return cls(Encoder(DATA / "models/student", names, params.train, params.seed), params)
+        return cls(Encoder(params.distil.encoder, names, params.train, params.seed), params)
 
     def features(self, texts: list[str]) -> FloatArray:
         """What a head is given for each text, shape (texts, d)."""

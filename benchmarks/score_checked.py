@@ -20,6 +20,7 @@ from stages.composition.params import load_all
 from stages.inference.answers import student_probabilities
 from stages.scoring import gain, scores
 from stages.scoring.evaluation import Answers, Evaluation
+from stages.scoring.records import as_table
 
 
 def main() -> None:
@@ -38,8 +39,8 @@ def main() -> None:
     }
     evaluation = Evaluation(rows, answers, names, params.evaluate, params.seed)
     for table in (
-        scores.as_table(scores.scores(evaluation), scores.Score),
-        gain.as_table(gain.gains(evaluation, PROVENANCES)),
+        as_table(scores.scores(evaluation), scores.Score),
+        as_table(gain.gains(evaluation, PROVENANCES), gain.Gain),
     ):
         print(table.to_csv(index=False))
 

@@ -91,7 +91,7 @@ class Learner:
         """Of the student just trained, on the gold rows."""
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        import stages.inference.sentence_classifier  # noqa: F401  # transformers learns of its architecture
+        import stages.encoding.sentence_classifier  # noqa: F401  # transformers learns of its architecture
 
         tokenizer = AutoTokenizer.from_pretrained(self.student)
         model = AutoModelForSequenceClassification.from_pretrained(self.student, dtype=torch.float32).train(False)
@@ -118,7 +118,7 @@ class Ours(Learner):
         names, train, seed = self.params.labels.names, self.params.train, self.params.seed
         encoder, scratch = Encoder(self.folder, names, train, seed), Path(self.scratch.name)
         curves = Curves(scratch / "curves")
-        read = StageParams(seed=seed, labels=self.params.labels, train=train)
+        read = StageParams(seed=seed, labels=self.params.labels, distil=self.params.distil, train=train)
         if train.epochs:
             fine_tuned(encoder, self.rows, read, self.student, scratch / "checkpoints", curves)
         else:

@@ -15,7 +15,8 @@ from stages.embedding.stored import read_embeddings
 from stages.scoring import baselines
 from stages.scoring.config import Evaluate
 from stages.scoring.evaluation import Answers, Evaluation
-from stages.scoring.scores import Score, as_table, scores
+from stages.scoring.records import as_table
+from stages.scoring.scores import Score, scores
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 

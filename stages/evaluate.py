@@ -17,6 +17,7 @@ from stages.scoring.config import Evaluate
 from stages.scoring.confusion import draw_confusion
 from stages.scoring.evaluation import Answers, Evaluation, stored_answers
 from stages.scoring.predictions import as_text, errors, predictions
+from stages.scoring.records import as_table
 from stages.scoring.tables import coverage, reliability
 
 
@@ -34,10 +35,10 @@ def main() -> None:
     params = load(Params)
     evaluation = read_evaluation(params)
     checked = AGREEMENT not in set(evaluation.rows["gold_set"])
-    table = scores.as_table(scores.scores(evaluation), scores.Score)
-    by_class = scores.as_table(scores.class_scores(evaluation) if checked else [], scores.ClassScore)
+    table = as_table(scores.scores(evaluation), scores.Score)
+    by_class = as_table(scores.class_scores(evaluation) if checked else [], scores.ClassScore)
     write_table(METRICS / "scores.csv", table)
-    write_table(METRICS / "gain.csv", gain.as_table(gain.gains(evaluation, PROVENANCES) if checked else []))
+    write_table(METRICS / "gain.csv", as_table(gain.gains(evaluation, PROVENANCES) if checked else [], gain.Gain))
     write_table(DATA / "evaluate/class_scores.csv", by_class)
     with atomic_path(DATA / "evaluate/report.txt") as temporary:
         temporary.write_text(as_text(table, by_class), encoding="utf-8")

@@ -1,9 +1,9 @@
-"""Stage `generate`: one step of the synthesis, `python -m stages.generate base|paraphrase|style`."""
+"""Stage `generate`: the steps of the synthesis, each of which tells again what the one before it wrote."""
 
 from __future__ import annotations
 
-import argparse
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -53,17 +53,22 @@ class Params:
 
 
 def main() -> None:
-    """Read labels, plan and the step before; write `data/synthetic/<step>/`."""
-    parser = argparse.ArgumentParser(description="Write reviews of the rare classes, filter them, have them read.")
-    parser.add_argument("step", choices=SYNTHETIC_STEPS, help="each tells again what the one before it wrote")
-    name: str = parser.parse_args().step
+    """Read labels and plan; write `data/synthetic/<step>/` for each step."""
     params = load(Params)
+    material = read_material(params)
+    # One for all steps: an engine takes half a minute to start.
+    shared = writer(params, material)
+    for name in SYNTHETIC_STEPS:
+        material = replace(material, earlier=write_step(name, params, shared, material))
+
+
+def write_step(name: str, params: Params, shared: Writer, material: Material) -> Written:
+    """Write, filter and store what one step adds; all that was written so far."""
     step: Step = getattr(params.generate, name)
     template = load_template(step.template)
-    material = read_material(name, params)
     wanted = step_wanted(read_table(DATA / "analyse/plan.csv"))
     requests = step_requests(name, step, template, material, wanted, params.labels.names, params.seed)
-    generation = writer(params, material).write(name, step, wanted, requests, known_texts(material, template))
+    generation = shared.write(name, step, wanted, requests, known_texts(material, template))
 
     folder = DATA / "synthetic" / name
     write_table(folder / "candidates.parquet", generation.candidates)
@@ -74,24 +79,16 @@ def main() -> None:
     # Without a budget nothing was meant to be written.
     for label, missing in shortfall(generation.candidates, wanted).items() if step.candidates else ():
         logger.warning("%s: %r fell %d rows short; raise generate.%s.candidates for more", name, label, missing, name)
+    return so_far
 
 
-def read_material(name: str, params: Params) -> Material:
-    """The written vocabulary, the real train rows, and what the steps before `name` wrote."""
+def read_material(params: Params) -> Material:
+    """What the first step writes from: the written vocabulary and the real train rows."""
     vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
     labelled = read_table(DATA / "curate/labels.parquet")
     train = labelled[labelled["split"] == "train"].reset_index(drop=True)
     real = read_embeddings(DATA / "embed", train["id"].to_list())
-    return Material(vocabulary, train, real, earlier_steps(name))
-
-
-def earlier_steps(name: str) -> Written | None:
-    """All that the steps before `name` wrote; None before the first."""
-    if name == SYNTHETIC_STEPS[0]:
-        return None
-    folder = DATA / "synthetic" / SYNTHETIC_STEPS[SYNTHETIC_STEPS.index(name) - 1]
-    rows = read_table(folder / "accepted.parquet")
-    return Written(rows, read_embeddings(folder, rows["id"].to_list()))
+    return Material(vocabulary, train, real, earlier=None)
 
 
 def known_texts(material: Material, template: PromptTemplate) -> Known:

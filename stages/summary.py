@@ -1,4 +1,4 @@
-"""Stage `summary`: the dozen figures that a reviewer looks at first, for `dvc metrics diff` and `dvc exp show`."""
+"""Stage `summary`: some ten figures that a reviewer looks at first, for `dvc metrics diff` and `dvc exp show`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stages.scoring.summary import summary
 
 
 def main() -> None:
-    """Read scores, gains, measures, latency and the export's gate; write `metrics/summary.json`."""
+    """Read scores, gains, measures and latency; write `metrics/summary.json`."""
     accepted = {step: read_json(DATA / f"measures/{step}.json")["accepted_share"] for step in SYNTHETIC_STEPS}
     figures = summary(
         read_figures(METRICS / "scores.csv"),
@@ -19,7 +19,6 @@ def main() -> None:
         read_json(DATA / "measures/curation.json")["changed_share"],
         accepted,
         read_json(DATA / "latency/latency.json"),
-        read_json(DATA / "export/gate.json"),
     )
     write_json(METRICS / "summary.json", figures)
 

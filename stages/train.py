@@ -15,6 +15,7 @@ from stages.common.gold import labelled_gold
 from stages.common.io import DATA, METRICS, read_json, write_json
 from stages.common.labels import Labels
 from stages.common.provenances import PROVENANCES
+from stages.distilling.config import Distil
 from stages.inference.folder import TRAINING, read_head, write_like
 from stages.training.checkpoints import run_folder
 from stages.training.config import Train
@@ -32,6 +33,7 @@ class Params:
 
     seed: int
     labels: Labels
+    distil: Distil
     train: Train
 
 
@@ -45,7 +47,7 @@ def main() -> None:
     logger.info("%s: %d train rows, %d validation rows", variant, len(rows.train), len(rows.validation))
 
     start = time.perf_counter()
-    encoder = Encoder(DATA / "models/student", params.labels.names, params.train, params.seed)
+    encoder = Encoder(params.distil.encoder, params.labels.names, params.train, params.seed)
     folder, curves = DATA / "students" / variant, Curves(METRICS / "train" / variant)
     shutil.rmtree(folder, ignore_errors=True)
     what = {"train": dataclasses.asdict(params.train), "seed": params.seed, "encoder": encoder.identity}

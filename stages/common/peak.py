@@ -1,17 +1,42 @@
-"""What this machine reaches at best, measured in about a second, so that work can be told in seconds.
+"""What this machine has to compute with: its cores, and what they reach at best, measured in about a second.
 
-Reading a prompt is bound by matrix products, writing token by token by the memory that the weights are read from.
+By that, work can be told in seconds. Reading a prompt is bound by matrix products, writing token by token by the memory
+that the weights are read from.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 # Seconds that a measurement may take, beyond its first call.
 BUDGET = 0.4
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def physical_cores() -> int:
+    """The cores that this process may use, at least 1: two threads of one core get in each other's way.
+
+    A container may have a share of the processors' time instead of processors of its own.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    siblings = (Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/core_cpus_list") for cpu in os.sched_getaffinity(0))
+    cores = len({path.read_text() if path.is_file() else path for path in siblings})
+    return min(cores, _quota() or cores)
+
+
+def _quota() -> int | None:
+    """The control group's share in whole processors, if it has one (kernel's cgroup-v2.rst, "CPU Interface Files")."""
+    if not QUOTA.is_file():
+        return None
+    share, period = QUOTA.read_text(encoding="ascii").split()
+    return None if share == "max" else max(1, math.ceil(int(share) / int(period)))
 
 
 @cache

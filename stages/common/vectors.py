@@ -7,7 +7,6 @@ vector lies in: the model, its settings, the code that asks it, and the librarie
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
@@ -17,12 +16,11 @@ import numpy as np
 
 from stages.common.arrays import Vectors
 from stages.common.cache import cache_folder
+from stages.common.database import KEYS_AT_A_TIME, open_database
 from stages.common.progress import Progress
 
 # Gives the vectors of texts in their order, as many at a time as it likes: each part is on disk before the next.
 Compute = Callable[[Sequence[str]], Iterator[Vectors]]
-# SQLite takes so many values in one question at the least.
-KEYS_AT_A_TIME = 500
 
 
 class VectorStore:
@@ -31,12 +29,7 @@ class VectorStore:
     def __init__(self, path: Path | None = None) -> None:
         """Open the file, by default the one in the cache folder."""
         path = path or cache_folder() / "vectors.sqlite"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        # A vector that a power cut loses is computed anew; kill -9 loses none.
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+        self._database = open_database(path, "vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
 
     def of(self, space: str, texts: Sequence[str], compute: Compute, description: str) -> Vectors:
         """Vectors (texts, dimensions) of `texts` in `space`; `compute` gives those that nobody has computed before.

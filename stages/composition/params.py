@@ -7,6 +7,7 @@ from pathlib import Path
 from stages.common.config import PARAMS, checked, read, require, section
 from stages.common.labels import Labels
 from stages.curation.config import Curate
+from stages.distilling.config import Distil
 from stages.drawing.config import Draw
 from stages.embedding.config import Embed
 from stages.exporting.config import Export
@@ -40,6 +41,7 @@ class Params:
     plan: Plan
     generate: Generate
     draw: Draw
+    distil: Distil
     train: Train
     answer: Answer
     export: Export
@@ -50,6 +52,11 @@ class Params:
         require(
             self.generate.filters.readers == "both" or self.curate.policy != "none",
             "generate.filters.readers=second_opinion, but with curate.policy=none there is none; choose readers=both",
+        )
+        require(
+            self.distil.into is None or (self.train.epochs == 0 and self.train.pooling == "mean"),
+            f"distil.into={self.distil.into} makes an encoder for train.epochs=0 and train.pooling=mean; "
+            "compose with student=fast, which sets all of it",
         )
 
 

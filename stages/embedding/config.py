@@ -9,7 +9,8 @@ from stages.common.config import require, require_option, section
 class Embed:
     """`prefix` stands before every text; `pooling` is for folders that bring none of their own.
 
-    Texts are cut to `max_tokens`, prefix among them; `batch_size` matters on a graphics card alone."""
+    Texts are cut to `max_tokens`, prefix among them; `batch_size` matters on a graphics card alone.
+    """
 
     prefix: str
     pooling: str

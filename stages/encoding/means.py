@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from stages.common.arrays import Vectors
 from stages.common.cache import cache_folder
 from stages.common.fingerprint import code_fingerprint, fingerprint
 from stages.common.io import atomic_path
+from stages.common.peak import physical_cores
 from stages.common.vectors import VectorStore, space
 from stages.common.work import Usage, encoder
-from stages.encoding.runtime import open_graph, physical_cores
+from stages.encoding.runtime import open_graph
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -93,16 +94,16 @@ class TokenMeans:
 
         Each core has a text of its own: one text is too little work to be divided.
         """
-        assert self._graph, "loaded before the threads that share it"
+        graph = self._graph
+
+        def vector(tokens: list[int]) -> Vectors:
+            ids = np.array([tokens])
+            (found,) = graph.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+            return cast("Vectors", found)
+
         with ThreadPoolExecutor(physical_cores()) as pool:
             for start in range(0, len(cut), TEXTS_AT_A_TIME):
-                yield np.concatenate([*pool.map(self._vector, cut[start : start + TEXTS_AT_A_TIME])])
-
-    def _vector(self, tokens: list[int]) -> Vectors:
-        ids = np.array([tokens])
-        (vector,) = self._graph.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        found: Vectors = vector
-        return found
+                yield np.concatenate([*pool.map(vector, cut[start : start + TEXTS_AT_A_TIME])])
 
     def _in_batches(self, cut: Sequence[list[int]], batch_size: int) -> Iterator[Vectors]:
         import torch

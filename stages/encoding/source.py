@@ -32,7 +32,8 @@ class ModelFolder:
         import torch
         from transformers import AutoModel
 
-        from stages.inference.quiet import quiet_transformers
+        import stages.encoding.static_encoder  # noqa: F401  # transformers learns of its architecture
+        from stages.encoding.quiet import quiet_transformers
 
         quiet_transformers()
         encoder: PreTrainedModel = AutoModel.from_pretrained(self.folder, dtype=torch.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from stages.common.peak import physical_cores
 
 GIB = 2**30
 # Instruction sets that decide how fast a processor multiplies matrices, the best first.
@@ -48,7 +49,7 @@ def look(folder: Path = Path()) -> Machine:
     cards = usable_cards()
     return Machine(
         cpu=cpu_model(),
-        cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        cores=physical_cores(),
         cpu_flags=tuple(flag for flag in CPU_FLAGS if flag in flags),
         ram_gib=psutil.virtual_memory().total / GIB,
         free_disk_gb=shutil.disk_usage(folder.absolute()).free / 1e9,

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-import stages.inference.sentence_classifier  # noqa: F401  # transformers learns of its architecture
+import stages.encoding.sentence_classifier  # noqa: F401  # transformers learns of its architecture
 from stages.common.arrays import FloatArray
+from stages.encoding.quiet import quiet_transformers
 from stages.inference.folder import read_labels
-from stages.inference.quiet import quiet_transformers
 
 
 class Classifier:

@@ -12,7 +12,8 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from stages.common.errors import ModelError
-from stages.encoding.runtime import open_graph, physical_cores
+from stages.common.peak import physical_cores
+from stages.encoding.runtime import open_graph
 
 if TYPE_CHECKING:
     # For the types alone: it imports pandas.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -16,27 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from stages.common.cache import cache_folder
+from stages.common.database import KEYS_AT_A_TIME, open_database
 from stages.common.progress import Progress
 from stages.llm.backend import Backend, Choice, Completion, Sampling
 
-# SQLite takes so many values in one question at the least.
-KEYS_AT_A_TIME = 500
-
 
 class ResponseCache:
-    """A persistent map from question keys to JSON answers; safe against kill -9 and concurrent runs.
-
-    No answer waits for the disk (`synchronous=NORMAL`): a power cut may lose the last ones, which are then asked for
-    again, and damages nothing.
-    """
+    """A persistent map from question keys to JSON answers; safe against kill -9 and concurrent runs."""
 
     def __init__(self, path: Path | None = None) -> None:
         path = path or cache_folder() / "responses.sqlite"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, timeout=60, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.execute("CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
+        self._database = open_database(path, "responses (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the stored answers by their keys, some hundred keys a query; those that nobody asked are left out."""

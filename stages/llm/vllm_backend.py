@@ -17,11 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-import psutil
-
 from stages.common.errors import BackendError
 from stages.common.io import read_json
-from stages.common.peak import engine_dtype
+from stages.common.peak import engine_dtype, physical_cores
 from stages.common.progress import Progress
 from stages.common.record import duration
 from stages.common.work import LONG, Expected, Usage, Weights, fresh_tokens, language_model
@@ -229,7 +227,7 @@ class VllmBackend:
 
     @cached_property
     def _engine(self) -> Any:
-        threads = os.environ.setdefault("OMP_NUM_THREADS", str(psutil.cpu_count(logical=False) or os.cpu_count() or 1))
+        threads = os.environ.setdefault("OMP_NUM_THREADS", str(physical_cores()))
         # vLLM reads its environment at import; on a small CPU it would otherwise bind itself to a single core.
         for name, value in {
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",

@@ -52,7 +52,9 @@ def figures(run: Run) -> Figures:
         # transformers has no such classifier: the student brings its own.
         "own_code": run.params.train.pooling == "mean",
         "trained": run.params.train.epochs > 0,
+        "distilled": run.params.distil.into is not None,
         "teacher": run.params.models["teacher"],
+        "second_opinion": run.params.curate.policy != "none",
         "coverage": f"{run.params.evaluate.coverage:.0%}",
         "commit": run.commit,
     }

@@ -17,6 +17,8 @@ from stages.common.io import DATA, METRICS, read_json, read_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.spreadsheet import unescape_formulas
+from stages.curation.config import Curate
+from stages.distilling.config import Distil
 from stages.ingestion.config import Data
 from stages.labelling.config import Label, Prompt
 from stages.scoring.config import Evaluate
@@ -41,7 +43,9 @@ class Params:
     models: dict[str, Model]
     prompt: Prompt
     label: Label
+    curate: Curate
     plan: Plan
+    distil: Distil
     train: Train
     evaluate: Evaluate
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
-
-import pandas as pd
 
 from stages.common.arrays import FloatArray
 from stages.scoring import metrics
@@ -37,11 +35,6 @@ def gains(evaluation: Evaluation, students: Sequence[str]) -> list[Gain]:
     on the same resampled rows.
     """
     return [gain for name, gold_set in evaluation.gold_sets() for gain in _gains(name, gold_set, students)]
-
-
-def as_table(records: Sequence[Gain]) -> pd.DataFrame:
-    """Records as a table with a column for each field, rounded to four digits."""
-    return pd.DataFrame([asdict(record) for record in records], columns=[field.name for field in fields(Gain)]).round(4)
 
 
 def _gains(name: str, part: Evaluation, students: Sequence[str]) -> list[Gain]:

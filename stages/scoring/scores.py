@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from stages.scoring import metrics
 from stages.scoring.agreement import AGREEMENT
@@ -73,11 +71,6 @@ def class_scores(evaluation: Evaluation) -> list[ClassScore]:
                 if not np.isnan(f1):
                     found.append(ClassScore(name, who, label, float(precision), float(recall), float(f1), int(support)))
     return found
-
-
-def as_table(records: Sequence[Score] | Sequence[ClassScore], of: type[Score] | type[ClassScore]) -> pd.DataFrame:
-    """Records as a table with a column for each field, rounded to four digits."""
-    return pd.DataFrame([asdict(record) for record in records], columns=[field.name for field in fields(of)]).round(4)
 
 
 def _parts(name: str, gold_set: Evaluation) -> list[tuple[str, Evaluation]]:

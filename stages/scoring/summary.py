@@ -20,9 +20,8 @@ def summary(
     changed_share: float,
     accepted_shares: Mapping[str, float | None],
     latency: Mapping[str, Any],
-    gate: Mapping[str, Any],
 ) -> dict[str, float | None]:
-    """A dozen flat figures of the `student` in use, on the first gold set; shares 0…1, `_low` and `_high` intervals.
+    """Some ten flat figures of the `student` in use, on the first gold set; shares 0…1, `_low` and `_high` intervals.
 
     Args:
         scores: table of `scores.Score`. gains: table of `gain.Gain`.
@@ -30,7 +29,6 @@ def summary(
         changed_share: how many of the teacher's labels the second opinion changed.
         accepted_shares: what part of its candidates each step of the synthesis kept.
         latency: a `latency.timing.Latency`, as a mapping.
-        gate: an `exporting.gate.Gate`, as a mapping.
     """
     first = scores.iloc[0]["gold_set"]
     of_first = scores[(scores["gold_set"] == first) & (scores["subset"] == "all")]
@@ -49,7 +47,6 @@ def summary(
     found |= {
         "labels_changed_share": changed_share,
         "synthetic_accepted_share": round(float(np.mean(kept)), 4) if kept else None,
-        "int8_macro_f1_drop": round(gate["macro_f1"] - gate["macro_f1_int8"], 4),
         "milliseconds_a_review": latency["single"]["p50_ms"],
         "reviews_a_second": latency["batched"]["texts_per_second"],
     }

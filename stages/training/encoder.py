@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 _PACKAGES = Path(__file__).parents[1]
 # The code that decides what an encoder gives, and that which writes a student's folder.
-ARCHITECTURE = (_PACKAGES / "training/student.py", _PACKAGES / "inference/sentence_classifier.py")
+ARCHITECTURE = (
+    _PACKAGES / "training/student.py",
+    _PACKAGES / "encoding/sentence_classifier.py",
+    _PACKAGES / "encoding/static_encoder.py",
+)
 WRITTEN_BY = (_PACKAGES / "inference/folder.py",)
 
 

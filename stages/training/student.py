@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from stages.common.config import require
-from stages.inference.quiet import quiet_transformers
-from stages.inference.sentence_classifier import SentenceClassifier, SentenceClassifierConfig
+from stages.encoding.quiet import quiet_transformers
+from stages.encoding.sentence_classifier import SentenceClassifier, SentenceClassifierConfig
 from stages.training.config import Train
 
 

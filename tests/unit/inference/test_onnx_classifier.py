@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from stages.common.errors import ModelError
-from stages.encoding.runtime import physical_cores
+from stages.common.peak import physical_cores
 from stages.inference.load import load_classifier
 from stages.inference.onnx_classifier import DESCRIPTION, FULL, TOKENIZER, OnnxClassifier, describe
 from tests.conftest import ROOT

@@ -12,9 +12,10 @@ from stages.common.spreadsheet import escape_formulas
 from stages.composition.params import Params
 from stages.drawing.pictures import STEP_NAMES, write_points
 from stages.reporting.run import Run, read_run
-from stages.scoring import gain, scores
+from stages.scoring import gain
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.gain import MACRO_F1, Gain
+from stages.scoring.records import as_table
 from stages.scoring.scores import ClassScore, Score
 
 ATTACK = "</script><script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\"> & =1+1"
@@ -46,19 +47,19 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         "base": {"обувь": 2},
         "style": {"обувь": 1, "посуда": 3},
     }
-    write_table(tmp_path / "metrics/scores.csv", scores.as_table(SCORES, Score))
+    write_table(tmp_path / "metrics/scores.csv", as_table(SCORES, Score))
     by_class = [
         ClassScore("main", who, name, 0.5, 0.5, f1, 2)
         for who, f1 in (("teacher", 0.5), ("real", 0.0), ("style", 0.25))
         for name in names[:3]
     ]
-    write_table(tmp_path / "data/evaluate/class_scores.csv", scores.as_table(by_class, ClassScore))
+    write_table(tmp_path / "data/evaluate/class_scores.csv", as_table(by_class, ClassScore))
     gains = [
         Gain("main", "style", "real", MACRO_F1, 0.1, -0.02, 0.2),
         Gain("main", "style", "paraphrase", MACRO_F1, 0.9, 0.8, 1.0),
         Gain("main", "style", "real", names[0], 0.25, 0.1, 0.4),
     ]
-    write_table(tmp_path / "metrics/gain.csv", gain.as_table(gains))
+    write_table(tmp_path / "metrics/gain.csv", as_table(gains, gain.Gain))
     measured = {"distinct_2": {"synthetic": None, "real": 0.9}}
     files = {
         "ingest/counts": {"rows_out": 14, "duplicates": 1, "quarantined": 2, "calibration": 0},
@@ -143,7 +144,7 @@ def unchecked(run: Run) -> Run:
     agreement = Score(AGREEMENT, "style", "all", 4, 0.5, 0.2, 0.8)
     return Run(
         params=run.params,
-        scores=scores.as_table([agreement], Score),
+        scores=as_table([agreement], Score),
         predictions=run.predictions.head(4).assign(gold_set=AGREEMENT, actual=""),
         intake=run.intake,
         labelling=run.labelling,

@@ -8,7 +8,8 @@ from stages.common.errors import DataError
 from stages.common.provenances import PROVENANCES
 from stages.common.record import RECORD, Entry
 from stages.scoring.agreement import AGREEMENT
-from stages.scoring.scores import Score, as_table
+from stages.scoring.records import as_table
+from stages.scoring.scores import Score
 
 INTERVALS = (0.5, 0.4, 0.6, 0.5, 0.4, 0.6, 0.3, 0.2, 0.4, 0.1, 0.1)
 

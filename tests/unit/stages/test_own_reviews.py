@@ -1,6 +1,5 @@
 """A user's own file, with and without gold, from `ingest` to `dataset` with a scripted teacher and generator."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,10 +58,7 @@ def run(*overrides: str) -> None:
     OmegaConf.save(given, "params.yaml")
     for stage in (stages.ingest, stages.label, stages.embed, stages.curate, stages.analyse):
         stage.main()
-    with pytest.MonkeyPatch.context() as patch:
-        for step in SYNTHETIC_STEPS:
-            patch.setattr(sys, "argv", ["generate", step])
-            stages.generate.main()
+    stages.generate.main()
     stages.dataset.main()
     stages.measure.main()
 

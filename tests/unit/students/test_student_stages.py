@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from datasets import DatasetDict
 
 import stages.answer
 import stages.benchmark
+import stages.distil
 import stages.evaluate
 import stages.export
 import stages.predict
@@ -29,6 +31,8 @@ from stages.common.gold import COLUMNS
 from stages.common.io import read_json, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import PROVENANCES, SYNTHETIC_STEPS
+from stages.distilling.config import Distil
+from stages.embedding.config import Embed
 from stages.encoding.means import TokenMeans
 from stages.exporting import quantization
 from stages.exporting.config import Export
@@ -44,6 +48,7 @@ from stages.training import encoder
 from stages.training.config import Train
 from stages.training.encoder import Encoder
 from stages.training.temperature import SMALLEST
+from stages.vocabulary.config import VocabularyFiles
 from tests.conftest import ROOT
 
 
@@ -60,6 +65,9 @@ def workspace(
     params = SimpleNamespace(
         seed=7,
         labels=Labels(language="ru", names=label_names),
+        vocabulary=VocabularyFiles(seeds="seeds.csv", attributes="attributes.yaml"),
+        embed=Embed(prefix="", pooling="mean", batch_size=4, max_tokens=8),
+        distil=Distil(into=None, words=100, epochs=5, batch_size=4, learning_rate=0.01),
         train=train_settings,
         answer=Answer(batch_size=4),
         export=Export(max_f1_drop=0.2),
@@ -72,7 +80,7 @@ def workspace(
     write_table(tmp_path / "data/ingest/gold.parquet", pd.DataFrame(columns=list(COLUMNS)))
     (tmp_path / "data/models").mkdir()
     (tmp_path / "data/models/student").symlink_to(encoders["xlm-roberta"])
-    for stage in (stages.train, stages.answer, stages.evaluate, stages.export, stages.benchmark):
+    for stage in (stages.distil, stages.train, stages.answer, stages.evaluate, stages.export, stages.benchmark):
         monkeypatch.setattr(stage, "load", lambda _: params)
     return params
 
@@ -441,3 +449,40 @@ def test_predict_refuses_silence(monkeypatch: pytest.MonkeyPatch) -> None:
 def predict(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["predict", *arguments])
     stages.predict.main()
+
+
+def test_a_student_on_vectors_of_words_is_one_like_any_other(
+    workspace: SimpleNamespace, encoders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data/models/embedder").symlink_to(encoders["gemma3"])
+    notes = {name: {"товар": ["хорошая вещь"]} for name in workspace.labels.names}
+    Path("attributes.yaml").write_text(json.dumps({"products": notes}, ensure_ascii=False), encoding="utf-8")
+    seeds = [{"text": "вещь супер", "label": name, "product": "", "notes": ""} for name in workspace.labels.names]
+    pd.DataFrame(seeds).to_csv("seeds.csv", index=False)
+    workspace.distil = dataclasses.replace(workspace.distil, into="static")
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean", max_tokens=16)
+    stages.distil.main()
+    distilled = read_json(tmp_path / "data/distilled/distilled.json")
+    assert 20 < distilled["words"] < 30
+    assert 1 <= distilled["epoch"] <= 5
+
+    train(monkeypatch, "real", "style")
+    stages.export.main()
+    texts = ["Туфли, малы!", "сапогам", "платьями супер", "", "?", "xyz заказ не пришёл"]
+    by_torch = Classifier(tmp_path / "data/students/style").predict_proba(texts, batch_size=4)
+    by_onnx = OnnxClassifier(tmp_path / "data/export/onnx").predict_proba(texts, batch_size=4)
+    # In int8.
+    np.testing.assert_allclose(by_torch, by_onnx, atol=0.02)
+    np.testing.assert_allclose(by_torch.sum(axis=1), 1, atol=1e-5)
+    # A form of a word that no row has, and nothing to read in the next two.
+    assert np.abs(by_torch[1] - by_torch[3]).max() > 1e-3
+    np.testing.assert_allclose(by_torch[3], by_torch[4], atol=1e-6)
+
+    code = "import sys; from transformers import pipeline; p = pipeline('text-classification', sys.argv[1], "
+    code += "trust_remote_code=True); print(p('Туфли, малы!')[0]['score'])"
+    elsewhere = {**os.environ, "PYTHONPATH": "", "HF_HOME": str(tmp_path / "hf")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data/students/style")],
+        capture_output=True, text=True, check=True, env=elsewhere, cwd=tmp_path,
+    )  # fmt: skip
+    assert float(done.stdout) == pytest.approx(by_torch[0].max(), abs=1e-3)

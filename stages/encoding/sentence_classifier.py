@@ -1,7 +1,8 @@
 """A classifier on what a sentence embedder gives: the mean over its tokens, and a linear head.
 
-`transformers`' own classifiers of some encoders read a single token, which their pretraining never did. This file
-stands alone: it is saved beside a student's weights, and `trust_remote_code=True` loads both anywhere.
+`transformers`' own classifiers of some encoders read a single token, which their pretraining never did. This file and
+`static_encoder.py` stand alone: they are saved beside a student's weights, and `trust_remote_code=True` loads both
+anywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from huggingface_hub.dataclasses import strict
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
+
+# Relative, as transformers copies what is imported so along with this file; it learns of the encoder by that.
+from .static_encoder import StaticEncoder  # noqa: F401
 
 
 @strict
