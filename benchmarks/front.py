@@ -60,6 +60,7 @@ def main() -> None:
     """Train, measure, print the table, write the record and the picture."""
     made = parser(__doc__, OUTPUT)
     made.add_argument("--checked", type=Path, nargs="*", default=[], help="CSV with text and label, weighted F1 of it")
+    made.add_argument("--students", nargs="*", choices=STUDENTS, default=list(STUDENTS), help="default: all of them")
     made.add_argument("--singles", type=int, default=60, help="reviews that are timed (default 60)")
     arguments = made.parse_args()
     params = load_all()
@@ -67,7 +68,7 @@ def main() -> None:
     surroundings = conditions("onnxruntime")
     with TemporaryDirectory() as scratch:
         students = [
-            student for name, changes in STUDENTS.items() for student in _exported(name, changes, Path(scratch))
+            student for name in arguments.students for student in _exported(name, STUDENTS[name], Path(scratch))
         ]
         found = measure(students, rows, arguments.singles, params.labels.names, params.seed)
     publish(arguments.output, surroundings, found, setting={"singles": arguments.singles})
