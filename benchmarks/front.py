@@ -14,7 +14,6 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.side_by_side import Spread, conditions, heading, parser, publish, table
-from benchmarks.training import encoder_folder
+from benchmarks.training import encoder_folder, learn_as_stage
 from stages.common.arrays import label_indices
 from stages.common.gold import labelled_gold
 from stages.common.io import DATA, read_table
@@ -66,11 +65,8 @@ def main() -> None:
     params = load_all()
     rows = _rows(params, arguments.checked)
     surroundings = conditions("onnxruntime")
-    with TemporaryDirectory() as scratch:
-        students = [
-            student for name in arguments.students for student in _exported(name, STUDENTS[name], Path(scratch))
-        ]
-        found = measure(students, rows, arguments.singles, params.labels.names, params.seed)
+    students = [student for name in arguments.students for student in _exported(name)]
+    found = measure(students, rows, arguments.singles, params.labels.names, params.seed)
     publish(arguments.output, surroundings, found, setting={"singles": arguments.singles})
     print(heading(surroundings))
     print(_table(found, list(rows)))
@@ -97,45 +93,35 @@ class Exported:
     classifier: OnnxClassifier
 
 
-def _exported(name: str, changes: list[str], scratch: Path) -> list[Exported]:
-    """Train one of them, and load it in both formats."""
+def _exported(name: str) -> list[Exported]:
+    """Train one of them, and load it in both formats; what lies on the disk meanwhile is gone afterwards."""
     import stages.distil
-    from stages.train import Params as StageParams
-    from stages.train import fine_tuned, probed, read_rows
-    from stages.training.curves import Curves
-    from stages.training.encoder import Encoder
+    from stages.train import read_rows
 
-    work = scratch / str(len([*scratch.iterdir()]))
-    work.mkdir()
-    params = compose(work / "params.yaml", changes)
-    names, seed = params.labels.names, params.seed
-    given = StageParams(seed=seed, labels=params.labels, distil=params.distil, train=params.train)
-    data, _ = read_rows(names, FINAL)
-    with encoder_folder(params) as folder:
-        if params.distil.into is not None:
-            folder = work / "distilled"
-            folder.mkdir()
-            wanted = {field.name: getattr(params, field.name) for field in dataclasses.fields(stages.distil.Params)}
-            stages.distil.write_static(stages.distil.Params(**wanted), folder)
-        encoder, curves, student = Encoder(folder, names, params.train, seed), Curves(work / "curves"), work / "student"
-        if params.train.epochs:
-            fine_tuned(encoder, data, given, student, work / "checkpoints", curves)
-        else:
-            probed(encoder, data, given, student, curves)
-    exported = work / "onnx"
-    exported.mkdir()
-    link_or_copy(student / TOKENIZER, exported / TOKENIZER)
-    classifier = Classifier(student)
-    tokenizer = classifier.tokenizer
-    write_classifier(classifier.model, exported / FULL)
-    write_quantized(exported / FULL, exported / QUANTIZED)
-    found = []
-    for form, file in (("fp32", FULL), ("int8", QUANTIZED)):
-        describe(exported, names, tokenizer.model_max_length, tokenizer.pad_token_id, file)
-        size = (exported / file).stat().st_size / 2**20
-        found.append(Exported(name, form, size, OnnxClassifier(exported)))
-    # Loaded, and six of them would fill a disk.
-    rmtree(work)
+    with TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        params = compose(work / "params.yaml", STUDENTS[name])
+        names = params.labels.names
+        rows, _ = read_rows(names, FINAL)
+        student, exported = work / "student", work / "onnx"
+        with encoder_folder(params) as folder:
+            if params.distil.into is not None:
+                folder = work / "distilled"
+                folder.mkdir()
+                read = {field.name: getattr(params, field.name) for field in dataclasses.fields(stages.distil.Params)}
+                stages.distil.write_static(stages.distil.Params(**read), folder)
+            learn_as_stage(folder, rows, params, student)
+        exported.mkdir()
+        link_or_copy(student / TOKENIZER, exported / TOKENIZER)
+        classifier = Classifier(student)
+        tokenizer = classifier.tokenizer
+        write_classifier(classifier.model, exported / FULL)
+        write_quantized(exported / FULL, exported / QUANTIZED)
+        found = []
+        for form, file in (("fp32", FULL), ("int8", QUANTIZED)):
+            describe(exported, names, tokenizer.model_max_length, tokenizer.pad_token_id, file)
+            size = (exported / file).stat().st_size / 2**20
+            found.append(Exported(name, form, size, OnnxClassifier(exported)))
     return found
 
 

@@ -42,6 +42,7 @@ from stages.composition.compose import compose
 from stages.composition.params import Params, load_all
 from stages.hardware.sizing import NETWORKS
 from stages.scoring.metrics import confusion_matrix, score
+from stages.training.learning import Rows
 from stages.weights.resolve import resolve
 
 OUTPUT = Path("benchmarks/training.json")
@@ -109,20 +110,8 @@ class Ours(Learner):
     """What stage `train` does, with `train.epochs` of `params`."""
 
     def learn(self) -> None:
-        """As the stage; an encoder that is not trained gives vectors to a head alone."""
-        from stages.train import Params as StageParams
-        from stages.train import fine_tuned, probed
-        from stages.training.curves import Curves
-        from stages.training.encoder import Encoder
-
-        names, train, seed = self.params.labels.names, self.params.train, self.params.seed
-        encoder, scratch = Encoder(self.folder, names, train, seed), Path(self.scratch.name)
-        curves = Curves(scratch / "curves")
-        read = StageParams(seed=seed, labels=self.params.labels, distil=self.params.distil, train=train)
-        if train.epochs:
-            fine_tuned(encoder, self.rows, read, self.student, scratch / "checkpoints", curves)
-        else:
-            probed(encoder, self.rows, read, self.student, curves)
+        """As the stage."""
+        learn_as_stage(self.folder, self.rows, self.params, self.student)
 
     def tokenizer(self) -> Any:
         """That of the student, which puts its prompt before every text."""
@@ -131,6 +120,25 @@ class Ours(Learner):
         from stages.training.student import prompted
 
         return prompted(AutoTokenizer.from_pretrained(self.folder), self.params.train.prompt)
+
+
+def learn_as_stage(folder: Path, rows: Rows, params: Params, student: Path) -> None:
+    """Write `student` as stage `train` does, from the encoder in `folder`; curves and checkpoints come beside it.
+
+    An encoder that is not trained gives vectors to a head alone.
+    """
+    from stages.train import Params as StageParams
+    from stages.train import fine_tuned, probed
+    from stages.training.curves import Curves
+    from stages.training.encoder import Encoder
+
+    encoder = Encoder(folder, params.labels.names, params.train, params.seed)
+    curves = Curves(student.with_name("curves"))
+    read = StageParams(seed=params.seed, labels=params.labels, distil=params.distil, train=params.train)
+    if params.train.epochs:
+        fine_tuned(encoder, rows, read, student, student.with_name("checkpoints"), curves)
+    else:
+        probed(encoder, rows, read, student, curves)
 
 
 class PlainTrainer(Learner):
