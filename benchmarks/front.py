@@ -179,6 +179,7 @@ def draw(found: list[Result], part: str, path: Path) -> None:
     axes.set(xscale="log", xlabel="milliseconds a review (filled: fp32, hollow: int8)", ylabel=f"macro F1, {part}")
     axes.axvline(14, color="grey", lw=0.8, ls=":")
     axes.grid(alpha=0.3)
+    axes.margins(x=0.25)
     figure.savefig(path, dpi=120)
 
 
