@@ -14,11 +14,13 @@ EXTRA := $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # SET="data=own data.path=reviews.csv" composes another configuration.
 SET ?=
+# By the environment, unread by make and shell: a file's name may have brackets, quotes and dollars.
+export OVERRIDES := $(value SET)
 
 # Two processes: while one waits for a model to load, the other computes.
 WORKERS := --numprocesses 2 --dist loadfile
 
-.PHONY: help setup setup-gpu lock doctor pin repro params report benchmark deps test test-all lint format clean
+.PHONY: help setup setup-gpu lock doctor pin cache repro params report benchmark deps test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -35,7 +37,13 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "$(WRONG_PYTHON)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(READY): uv.lock pyproject.toml requirements/uv.txt | $(VENV)/bin/python
+# Without Git, as in an unpacked ZIP, DVC refuses to work unless it is told so.
+.dvc/config.local:
+	@test -e .git || git ls-files --error-unmatch dvc.yaml >/dev/null 2>&1 || { printf '[core]\n    no_scm = true\n' > $@; \
+		echo "No Git here: all works but what compares or queues runs (dvc exp, dvc metrics diff). For these, clone, or" \
+		"git init and delete $@"; }
+
+$(READY): uv.lock pyproject.toml requirements/uv.txt | .dvc/config.local $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/uv.txt
 ifeq ($(EXTRA),cpu)
 	@# pip's own sources (pip.conf, PIP_FIND_LINKS) may have torch's build for the CPU, and uv does not ask them.
@@ -46,7 +54,11 @@ endif
 	$(VENV)/bin/uv sync --locked --extra $(EXTRA)
 	touch $@
 
+# DVC writes dvc.lock in place: a kill may leave half of it. What the stages made comes back from DVC's cache.
+HALF_A_LOCK = dvc status check 2>&1 | grep -q "dvc.lock' \(validation failed\|is invalid\)"
+
 repro: $(READY)  ## rebuild everything that is out of date: labels, student, metrics
+	@! $(HALF_A_LOCK) || { mv dvc.lock .dvc/tmp/; echo "dvc.lock was cut off: moved to .dvc/tmp/"; }
 	dvc repro
 	@python -m stages.headline --since $(BEGAN)
 
@@ -56,8 +68,11 @@ doctor: $(READY)  ## what this machine has, which profiles it can run, what para
 pin: $(READY)  ## write the commits of unpinned hub models into conf/
 	python -m stages.pin
 
+cache: $(READY)  ## what is kept between runs (ARGS="--prune --older-than 30" or ARGS=--check)
+	@python -m stages.cache $(ARGS)
+
 params: $(READY)  ## compose params.yaml from conf/ (SET="group=option key=value")
-	python -m stages.compose $(SET)
+	python -m stages.compose --line="$$OVERRIDES"
 
 report: $(READY)  ## the page of the last run: data/report/report.html
 	dvc repro --single-item report

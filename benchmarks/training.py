@@ -138,7 +138,7 @@ def learn_as_stage(folder: Path, rows: Rows, params: Params, student: Path) -> N
     if params.train.epochs:
         fine_tuned(encoder, rows, read, student, student.with_name("checkpoints"), curves)
     else:
-        probed(encoder, rows, read, student, curves)
+        probed(encoder, rows, read, student, curves, twin=None)
 
 
 class PlainTrainer(Learner):

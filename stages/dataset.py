@@ -12,7 +12,7 @@ from stages.assembly.leaks import check_leaks
 from stages.assembly.rows import real_rows, synthetic_rows, written_rows
 from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_path, read_table
+from stages.common.io import DATA, atomic_folder, read_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL
 from stages.vocabulary.config import VocabularyFiles
@@ -40,10 +40,10 @@ def main() -> None:
     ]
     rows = pd.concat(parts, ignore_index=True)
     check_leaks(rows, pd.concat([read_table(DATA / f"ingest/{name}.parquet") for name in ("gold", "calibration")]))
-    write_splits(rows, params.labels.names, DATA / "dataset")
     models = {role: params.models[role] for role in ("teacher", "generator")}
-    with atomic_path(DATA / "dataset/README.md") as temporary:
-        temporary.write_text(card(rows, params.labels, models), encoding="utf-8")
+    with atomic_folder(DATA / "dataset") as folder:
+        write_splits(rows, params.labels.names, folder)
+        (folder / "README.md").write_text(card(rows, params.labels, models), encoding="utf-8")
 
 
 if __name__ == "__main__":

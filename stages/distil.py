@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from tokenizers import Tokenizer
 
 from stages.common.config import load, section
 from stages.common.errors import DataError, run_stage
-from stages.common.io import DATA, write_json
+from stages.common.io import DATA, atomic_folder, write_json
 from stages.common.labels import Labels
+from stages.common.manifest import write_manifest
 from stages.distilling.config import Distil
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
@@ -38,11 +38,10 @@ class Params:
 def main() -> None:
     """Write `data/distilled/`: an encoder, or the note that there is none."""
     params = load(Params)
-    folder = DATA / "distilled"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    figures = {"into": None} if params.distil.into is None else write_static(params, folder)
-    write_json(folder / "distilled.json", figures)
+    with atomic_folder(DATA / "distilled") as folder:
+        figures = {"into": None} if params.distil.into is None else write_static(params, folder)
+        write_json(folder / "distilled.json", figures)
+        write_manifest(folder)
 
 
 def write_static(params: Params, folder: Path) -> dict[str, Any]:

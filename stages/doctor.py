@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from stages.common.cache import cache_folder
 from stages.common.errors import DataError, run_stage
 from stages.common.peak import engine_dtype, matmul_rate
-from stages.common.reading import read_reviews_file
 from stages.common.record import duration
 from stages.composition.compose import CONF, compose
 from stages.composition.params import Params, load_all
 from stages.hardware.machine import Machine, hub_answers, look
 from stages.hardware.requirements import shortfall
 from stages.hardware.sizing import Processor, cpu, cpu_run, disk_gb, download_gb, processor, student, teacher
+from stages.reading.table import table_chunks
 
 
 def main() -> None:
@@ -95,9 +95,10 @@ def needs(params: Params, machine: Machine) -> list[str]:
 def whole_run(params: Params) -> list[str]:
     """How long `make repro` would take for the reviews that params.yaml names."""
     data = params.data
-    files = [Path(data.path), *(Path(data.gold.folder) / name for name in data.gold.sets.values() if name)]
+    checked = [Path(data.gold.folder) / name for name in data.gold.sets.values() if name]
+    files = [(Path(data.path), data.text_column), *((path, "text") for path in checked)]
     try:
-        rows = [len(read_reviews_file(path, data.text_column)) for path in files]
+        rows = [sum(map(len, table_chunks(path, column))) for path, column in files]
     except DataError as error:
         return [f"whole run unknown: {error}"]
     reviews = min(rows[0], data.limit or rows[0]) + sum(rows[1:])

@@ -10,7 +10,6 @@ from stages.common.errors import run_stage
 from stages.common.io import DATA, METRICS, atomic_path, read_table, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL, PROVENANCES
-from stages.common.spreadsheet import escape_formulas
 from stages.scoring import gain, scores
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.config import Evaluate
@@ -79,11 +78,11 @@ def write_plots(evaluation: Evaluation, by_class: pd.DataFrame) -> None:
 def write_predictions(evaluation: Evaluation, checked: bool) -> None:
     """Write what the student in use said of every row, and where it was wrong."""
     table = predictions(evaluation, FINAL)
-    write_table(DATA / "evaluate/errors.csv", escape_formulas(errors(table, evaluation.rows)))
+    write_table(DATA / "evaluate/errors.csv", errors(table, evaluation.rows))
     if not checked:
         # What the student was held against are the teacher's answers.
         table = table.assign(teacher=table["actual"], actual="")
-    write_table(DATA / "evaluate/predictions.csv", escape_formulas(table))
+    write_table(DATA / "evaluate/predictions.csv", table)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 from stages.common.arrays import FloatArray
 from stages.common.config import load, section
 from stages.common.errors import ModelError, run_stage
-from stages.common.io import DATA, write_json
+from stages.common.io import DATA, atomic_folder, write_json
 from stages.common.labels import Labels
 from stages.common.links import link_or_copy
 from stages.common.provenances import FINAL
 from stages.exporting.config import Export
-from stages.exporting.gate import gate_rows, judge
+from stages.exporting.gate import Gate, Rows, gate_rows, judge
 from stages.exporting.graph import write_classifier
 from stages.exporting.quantization import write_quantized
 from stages.inference.answers import student_probabilities
@@ -42,10 +42,22 @@ class Params:
 def main() -> None:
     """Write `data/export/onnx/`, which `OnnxClassifier` reads, and what int8 costs: `data/export/gate.json`."""
     params = load(Params)
-    source, folder = DATA / "students" / FINAL, DATA / "export/onnx"
     rows = gate_rows(DATA, params.labels.names)
-    shutil.rmtree(folder.parent, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with atomic_folder(DATA / "export") as folder:
+        (folder / "onnx").mkdir()
+        gate = export(DATA / "students" / FINAL, folder / "onnx", rows, params)
+        file = QUANTIZED if gate.passed else FULL
+        write_json(folder / "gate.json", {"file": file, **asdict(gate)})
+        size = (folder / "onnx" / file).stat().st_size / 1e6
+    logger.info("%s is used, %.0f MB; macro F1 %.4f, of int8 %.4f", file, size, gate.macro_f1, gate.macro_f1_int8)
+
+
+def export(source: Path, folder: Path, rows: Rows, params: Params) -> Gate:
+    """Write the student in `source` to `folder`, described so that int8 is used if it may be.
+
+    Raises:
+        ModelError: the graph does not answer as the student does.
+    """
     link_or_copy(source / TOKENIZER, folder / TOKENIZER)
     # Known since the student's confidence was fitted to them.
     itself = student_probabilities(source, rows.texts, params.answer.batch_size)
@@ -62,7 +74,7 @@ def main() -> None:
     gate = judge(rows, itself, fp32, int8, params.export.max_f1_drop)
     if gate.max_difference_fp32 > ROUNDING:
         raise ModelError(
-            f"{folder / FULL} answers by {gate.max_difference_fp32:g} otherwise than {source}: ONNX has no equal of "
+            f"{FULL} answers by {gate.max_difference_fp32:g} otherwise than {source}: ONNX has no equal of "
             "this architecture; choose another student"
         )
     if not gate.passed:
@@ -71,10 +83,7 @@ def main() -> None:
             "int8 takes macro F1 from %.4f to %.4f on %d rows, more than export.max_f1_drop=%g: %s is used",
             gate.macro_f1, gate.macro_f1_int8, gate.rows, gate.max_f1_drop, FULL,
         )  # fmt: skip
-    file = QUANTIZED if gate.passed else FULL
-    write_json(folder.parent / "gate.json", {"file": file, **asdict(gate)})
-    size = (folder / file).stat().st_size / 1e6
-    logger.info("%s is used, %.0f MB; macro F1 %.4f, of int8 %.4f", file, size, gate.macro_f1, gate.macro_f1_int8)
+    return gate
 
 
 if __name__ == "__main__":

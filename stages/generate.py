@@ -28,6 +28,8 @@ from stages.llm.config import Vllm
 from stages.synthesis.config import Generate, Step
 from stages.synthesis.filters import Known
 from stages.synthesis.generation import Writer
+from stages.synthesis.injection import injection
+from stages.synthesis.patterns import read_patterns
 from stages.synthesis.plan import shortfall, step_wanted
 from stages.synthesis.steps import Material, Written, step_requests
 from stages.synthesis.words import words
@@ -65,7 +67,7 @@ def main() -> None:
 def write_step(name: str, params: Params, shared: Writer, material: Material) -> Written:
     """Write, filter and store what one step adds; all that was written so far."""
     step: Step = getattr(params.generate, name)
-    template = load_template(step.template)
+    template = load_template(step.template, shared.generator.backend.neutralise)
     wanted = step_wanted(read_table(DATA / "analyse/plan.csv"))
     requests = step_requests(name, step, template, material, wanted, params.labels.names, params.seed)
     generation = shared.write(name, step, wanted, requests, known_texts(material, template))
@@ -83,10 +85,13 @@ def write_step(name: str, params: Params, shared: Writer, material: Material) ->
 
 
 def read_material(params: Params) -> Material:
-    """What the first step writes from: the written vocabulary and the real train rows."""
+    """What the first step writes from: the written vocabulary and the real train rows that give a model no orders."""
     vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
     labelled = read_table(DATA / "curate/labels.parquet")
-    train = labelled[labelled["split"] == "train"].reset_index(drop=True)
+    train = labelled[labelled["split"] == "train"]
+    orders = injection(train["text"].to_list(), read_patterns(params.generate.filters.injection), params.labels.names)
+    train = train[~orders].reset_index(drop=True)
+    logger.info("%d real reviews give orders to a model, and are not shown to the generator", orders.sum())
     real = read_embeddings(DATA / "embed", train["id"].to_list())
     return Material(vocabulary, train, real, earlier=None)
 
@@ -107,6 +112,7 @@ def known_texts(material: Material, template: PromptTemplate) -> Known:
         embeddings=embeddings if earlier is None else np.concatenate([embeddings, earlier.embeddings]),
         words={word for text in [*originals, *material.facts()] for word in words(text)},
         shown=template.shown_texts(),
+        labels=list(material.vocabulary.products),
     )
 
 
@@ -138,4 +144,4 @@ def writer(params: Params, material: Material) -> Writer:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "What was answered so far is stored; the same command goes on from there.")

@@ -39,7 +39,8 @@ def main() -> None:
     reviews, prior = teacher.label_reviews(read_table(DATA / "ingest/reviews.parquet"))
     parsed = reviews[reviews["failure"] == ""]
     if parsed.empty:
-        raise DataError(f"no answer of the teacher could be parsed; the first one: {reviews.iloc[0]['raw']!r}")
+        first = reviews.iloc[0]
+        raise DataError(f"no review got a label from the teacher. The first one: {first['failure']} {first['raw']!r}")
     write_table(DATA / "label/labels.parquet", parsed.drop(columns="failure"))
     write_table(DATA / "label/quarantine.csv", reviews.loc[reviews["failure"] != "", ["id", "text", "raw", "failure"]])
     write_json(DATA / "label/prior.json", {"labels": params.labels.names, "prior": prior.tolist()})
@@ -47,10 +48,15 @@ def main() -> None:
     gold = read_table(DATA / "ingest/gold.parquet")
     gold = gold[gold["label"] != ""].drop(columns="label")
     unique_gold, _ = teacher.label_reviews(gold.drop_duplicates("id"), prior, explain=False)
-    answers = unique_gold[["id", "label", "confidence", "probabilities"]]
+    # A checked review without an answer counts as answered wrongly.
+    lost = unique_gold[unique_gold["failure"] != ""]
+    if len(lost):
+        reason = lost.iloc[0]["failure"]
+        logger.warning("%d checked reviews got no label from the teacher, the first one: %s", len(lost), reason)
+    answers = unique_gold.loc[unique_gold["failure"] == "", ["id", "label", "confidence", "probabilities"]]
     write_table(DATA / "label/gold.parquet", gold[["gold_set", "id"]].merge(answers, on="id"))
-    logger.info("%d reviews labelled, %d quarantined", len(parsed), len(reviews) - len(parsed))
+    logger.info("%d reviews labelled, %d in %s", len(parsed), len(reviews) - len(parsed), DATA / "label/quarantine.csv")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "What was answered so far is stored; the same command goes on from there.")

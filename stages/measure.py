@@ -11,7 +11,6 @@ from stages.common.errors import run_stage
 from stages.common.io import DATA, METRICS, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
-from stages.common.spreadsheet import escape_formulas
 from stages.embedding.stored import read_embeddings
 from stages.labelling.config import Label
 from stages.measures.labels import changes, curation, labelling
@@ -40,7 +39,7 @@ def main() -> None:
     write_json(DATA / "measures/labels.json", asdict(labelling(labelled, quarantined, params.label.low_confidence)))
     curated = curation(reviews, names)
     write_json(DATA / "measures/curation.json", asdict(curated))
-    write_table(DATA / "measures/changes.csv", escape_formulas(changes(reviews)))
+    write_table(DATA / "measures/changes.csv", changes(reviews))
     write_table(METRICS / "classes.csv", pd.DataFrame(curated.classes.items(), columns=["label", "rows"]))
     write_json(DATA / "measures/rows.json", train_counts(read_table(DATA / "dataset/train.parquet"), names))
     train = reviews[reviews["split"] == "train"].reset_index(drop=True)
@@ -65,7 +64,7 @@ def measured(step: str, train: pd.DataFrame, names: list[str], seed: int) -> pd.
     write_json(DATA / f"measures/{step}.json", asdict(summary))
     table = as_table(figures)
     write_table(DATA / f"measures/{step}.csv", table)
-    write_table(DATA / f"measures/rejected_{step}.csv", escape_formulas(rejected(candidates)))
+    write_table(DATA / f"measures/rejected_{step}.csv", rejected(candidates))
     return table
 
 

@@ -6,9 +6,10 @@ import logging
 import shutil
 
 from stages.common.config import load
-from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_path
+from stages.common.errors import ModelError, run_stage
+from stages.common.io import DATA, atomic_folder
 from stages.common.links import link_or_copy
+from stages.common.manifest import check_manifest
 from stages.common.provenances import FINAL
 from stages.reporting.figures import figures
 from stages.reporting.page import card
@@ -23,13 +24,15 @@ def main() -> None:
     """Read the run and the student; write `data/student/`."""
     params = load(Params)
     given = figures(read_run(params))
-    # Where the file system can, the same bytes under a second name: an encoder is hundreds of megabytes.
-    shutil.rmtree(DATA / "student", ignore_errors=True)
-    shutil.copytree(DATA / "students" / FINAL, DATA / "student", copy_function=link_or_copy)
-    shutil.copytree(DATA / "export/onnx", DATA / "student/onnx", copy_function=link_or_copy)
-    for name, template in TEMPLATES.items():
-        with atomic_path(DATA / "student" / name) as temporary:
-            temporary.write_text(card(template, given), encoding="utf-8")
+    parts = {DATA / "students" / FINAL: ".", DATA / "export/onnx": "onnx"}
+    for source in parts:
+        check_manifest(source, ModelError, "run `dvc repro package`")
+    with atomic_folder(DATA / "student") as folder:
+        for source, part in parts.items():
+            # Where the file system can, the same bytes under a second name: an encoder is hundreds of megabytes.
+            shutil.copytree(source, folder / part, copy_function=link_or_copy, dirs_exist_ok=True)
+        for name, template in TEMPLATES.items():
+            (folder / name).write_text(card(template, given), encoding="utf-8")
     logger.info("%s is complete: `dvc push` or copy it; `python -m stages.predict` uses it", DATA / "student")
 
 

@@ -6,20 +6,29 @@ A table may be of any length, and an interrupted run goes on where it was.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
 from stages.common.errors import DataError, run_stage
+from stages.common.interruption import keeps
 from stages.common.io import DATA
 from stages.inference.load import load_classifier
 from stages.inference.streaming import Options, answer_file
 from stages.ingestion.cleaning import clean
+from stages.reading.encoding import decode
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Read `--input` and write `--output`, or answer for the text on standard input."""
     parser = argparse.ArgumentParser(description="Category and confidence of Russian product reviews.")
-    parser.add_argument("--input", type=Path, help="CSV or Parquet; without it, one review is read from standard input")
+    parser.add_argument(
+        "--input",
+        type=Path,
+        help="CSV, workbook, JSON lines or Parquet; without it, one review is read from standard input",
+    )
     parser.add_argument(
         "--output", type=Path, help="CSV or Parquet to write: the input's columns, category, confidence"
     )
@@ -44,13 +53,17 @@ def main() -> None:
         answer_one(arguments.model, arguments.min_confidence)
         return
     require_target(arguments.input, arguments.output)
+    keeps(f"The rows answered so far are in {arguments.output}.part; the same command goes on from them.")
     options = Options(arguments.text_column, arguments.batch_size, arguments.min_confidence)
     answer_file(arguments.input, arguments.output, arguments.model, load_classifier, options)
 
 
 def answer_one(model: Path, min_confidence: float = 0.0) -> None:
     """Print category (empty below `min_confidence`) and confidence of the review on standard input."""
-    text = clean(sys.stdin.read())
+    given, encoding = decode(sys.stdin.buffer.read(), "standard input")
+    if not encoding.startswith("utf-8"):
+        logger.warning("standard input is read as %s", encoding)
+    text = clean(given)
     if not text:
         raise DataError(
             "standard input is empty; pass a review, for instance `echo Платье село | python -m stages.predict`"
@@ -72,4 +85,4 @@ def require_target(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "Nothing was stored.")

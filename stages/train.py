@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 
 from stages.common.config import load, section
-from stages.common.errors import run_stage
+from stages.common.errors import ModelError, run_stage
 from stages.common.gold import labelled_gold
-from stages.common.io import DATA, METRICS, read_json, write_json
+from stages.common.io import DATA, METRICS, atomic_folder, read_json, write_json
 from stages.common.labels import Labels
+from stages.common.manifest import write_manifest
 from stages.common.provenances import PROVENANCES
 from stages.distilling.config import Distil
-from stages.inference.folder import TRAINING, read_head, write_like
+from stages.inference.folder import TRAINING, check_student, read_head, write_like
 from stages.training.checkpoints import run_folder
 from stages.training.config import Train
 from stages.training.curves import Curves
@@ -48,29 +49,31 @@ def main() -> None:
 
     start = time.perf_counter()
     encoder = Encoder(params.distil.encoder, params.labels.names, params.train, params.seed)
-    folder, curves = DATA / "students" / variant, Curves(METRICS / "train" / variant)
-    shutil.rmtree(folder, ignore_errors=True)
+    curves = Curves(METRICS / "train" / variant)
     what = {"train": dataclasses.asdict(params.train), "seed": params.seed, "encoder": encoder.identity}
     checkpoints = run_folder({**what, "variant": variant}, rows.train, rows.validation) if params.train.epochs else None
-    if checkpoints:
-        result = fine_tuned(encoder, rows, params, folder, checkpoints, curves)
-    else:
-        result = probed(encoder, rows, params, folder, curves)
-    calibration = {"rows": len(rows.calibration), "checked": checked}
-    write_json(
-        folder / TRAINING,
-        {
-            "rows": len(rows.train),
-            "best_epoch": result.best_epoch,
-            "validation_macro_f1": round(result.macro_f1, 4),
-            "temperature": round(result.temperature, 3),
-            "calibration": calibration if params.train.temperature_scaling else None,
-            # Of a trained encoder nobody else has the like.
-            "encoder": None if params.train.epochs else encoder.identity,
-            # Where what it gives for a text may be found, if others share it.
-            "means": {"space": encoder.space, "prompt": params.train.prompt} if encoder.is_frozen else None,
-        },
-    )
+    target = DATA / "students" / variant
+    with atomic_folder(target) as folder:
+        if checkpoints:
+            result = fine_tuned(encoder, rows, params, folder, checkpoints, curves)
+        else:
+            result = probed(encoder, rows, params, folder, curves, twin_of(encoder, target))
+        calibration = {"rows": len(rows.calibration), "checked": checked}
+        write_json(
+            folder / TRAINING,
+            {
+                "rows": len(rows.train),
+                "best_epoch": result.best_epoch,
+                "validation_macro_f1": round(result.macro_f1, 4),
+                "temperature": round(result.temperature, 3),
+                "calibration": calibration if params.train.temperature_scaling else None,
+                # Of a trained encoder nobody else has the like.
+                "encoder": None if params.train.epochs else encoder.identity,
+                # Where what it gives for a text may be found, if others share it.
+                "means": {"space": encoder.space, "prompt": params.train.prompt} if encoder.is_frozen else None,
+            },
+        )
+        write_manifest(folder)
     if checkpoints:
         shutil.rmtree(checkpoints)
     logger.info("%s: learnt in %.1f s", variant, time.perf_counter() - start)
@@ -85,9 +88,8 @@ def read_rows(names: list[str], variant: str) -> tuple[Rows, bool]:
     return Rows(train, validation, calibration), not checked.empty
 
 
-def probed(encoder: Encoder, rows: Rows, params: Params, folder: Path, curves: Curves) -> Learning:
-    """A student that is a head on the encoder as it is; where another one has this encoder, none is loaded."""
-    twin = twin_of(encoder, folder)
+def probed(encoder: Encoder, rows: Rows, params: Params, folder: Path, curves: Curves, twin: Path | None) -> Learning:
+    """A student that is a head on the encoder as it is; where a `twin` has this encoder, none is loaded."""
     bias = read_head(twin).bias is not None if twin else encoder.has_bias()
     head, result = learn_head(encoder.features, rows, params.train, curves, bias=bias)
     if twin:
@@ -110,12 +112,18 @@ def fine_tuned(
 
 
 def twin_of(encoder: Encoder, folder: Path) -> Path | None:
-    """Another student of this run that has the same encoder."""
-    for note in sorted(folder.parent.glob(f"*/{TRAINING}")):
-        if note.parent != folder and read_json(note).get("encoder") == encoder.identity:
-            return note.parent
+    """Another student of this run than the one in `folder` that has the same encoder, if one is whole."""
+    for note in sorted(folder.parent.glob(f"[!.]*/{TRAINING}")):
+        other = note.parent
+        try:
+            check_student(other)
+        except ModelError as error:
+            logger.warning("not the encoder of %s: %s", other, error)
+            continue
+        if other != folder and read_json(note).get("encoder") == encoder.identity:
+            return other
     return None
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "Vectors computed and epochs finished so far are stored; the same command goes on from there.")

@@ -37,7 +37,8 @@ def definitions() -> dict[str, dict[str, Any]]:
 
 def entry(name: str) -> Path:
     """The file that a stage's command runs."""
-    return ROOT / (definitions()[name]["cmd"].split()[2].replace(".", "/") + ".py")
+    module = definitions()[name]["cmd"].partition("-m ")[2].split()[0]
+    return ROOT / (module.replace(".", "/") + ".py")
 
 
 def closure(file: Path) -> set[Path]:

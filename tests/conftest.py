@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from stages.composition.compose import compose
 from stages.composition.params import Params
 
 ROOT = Path(__file__).parents[1]
+
+# A shell starts what it runs in the background with Ctrl-C ignored, and so would every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("untimed", deadline=None)

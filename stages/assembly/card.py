@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import pandas as pd
+import yaml
 
 from stages.common.labels import Labels
+from stages.common.markdown import inline
 from stages.common.provenances import PROVENANCES
 from stages.common.splits import SPLITS
 from stages.weights.config import Model
@@ -21,11 +22,11 @@ def card(rows: pd.DataFrame, labels: Labels, models: Mapping[str, Model]) -> str
     table = table.reindex(index=labels.names, columns=[name for name in PROVENANCES if name in table], fill_value=0)
     lines = ["| category | " + " | ".join(table.columns) + " |", "|---|" + "---:|" * len(table.columns)]
     lines += [
-        "| " + " | ".join([label, *map(str, row)]) + " |"
+        "| " + " | ".join([inline(label), *map(str, row)]) + " |"
         for label, row in zip(labels.names, table.to_numpy(), strict=True)
     ]
     splits = ", ".join(f"{split} {count}" for split, count in rows["split"].value_counts().items())
-    makers = "; ".join(f"{role}: {model.name} ({model.license})" for role, model in models.items())
+    makers = "; ".join(f"{role}: {inline(model.name)} ({inline(model.license)})" for role, model in models.items())
     # The files of the splits, for `datasets.load_dataset`: what is not named here is read by the names of the files.
     files = [{"split": split, "path": f"{split}.parquet"} for split in SPLITS]
     front = {
@@ -37,7 +38,7 @@ def card(rows: pd.DataFrame, labels: Labels, models: Mapping[str, Model]) -> str
     return "\n".join(
         [
             "---",
-            *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items()),
+            yaml.safe_dump(front, allow_unicode=True, sort_keys=False).rstrip("\n"),
             "---",
             "# Training set",
             "",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from stages.common.io import atomic_path
+from stages.common.manifest import write_manifest
 from stages.common.splits import SPLITS
 
 
@@ -28,10 +28,11 @@ def features(labels: list[str]) -> Features:
 
 
 def write_splits(rows: pd.DataFrame, labels: list[str], folder: Path) -> None:
-    """Write `rows` (the columns of `features`, and split) as `<split>.parquet`, with or without rows."""
+    """Write `rows` (columns of `features`, and split) as `<split>.parquet`, with or without rows, and a manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
     numbered = rows.assign(label=rows["label"].map({name: number for number, name in enumerate(labels)}))
     columns = features(labels)
     for split in SPLITS:
         part = numbered.loc[numbered["split"] == split, list(columns)]
-        with atomic_path(folder / f"{split}.parquet") as temporary:
-            Dataset.from_dict(part.to_dict("list"), features=columns).to_parquet(temporary)
+        Dataset.from_dict(part.to_dict("list"), features=columns).to_parquet(folder / f"{split}.parquet")
+    write_manifest(folder, [f"{split}.parquet" for split in SPLITS])

@@ -8,7 +8,9 @@ it configures, so that a new key of one is no change to the others. All of them 
 
 from __future__ import annotations
 
+import io
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import field, fields
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any, TypeVar, cast, dataclass_transform
 
 import pydantic
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import ErrorDetails
@@ -60,17 +62,53 @@ def read(path: Path) -> dict[str, Any]:
     """The content of a parameter file.
 
     Raises:
-        ConfigError: the file is missing, not YAML, or no mapping.
+        ConfigError: the file is missing, not YAML in UTF-8, or no mapping.
     """
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError(f"{path} does not exist; run `make params` to compose it from conf/")
+    given = parse(path)
+    if not isinstance(given, DictConfig):
+        raise ConfigError(f"{path} must be a mapping of sections; run `make params` to compose it from conf/")
     try:
-        given = OmegaConf.load(path)
-        if isinstance(given, DictConfig):
-            return cast(dict[str, Any], OmegaConf.to_container(given, resolve=True))
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    raise ConfigError(f"{path} must be a mapping of sections; run `make params` to compose it from conf/")
+        return cast(dict[str, Any], OmegaConf.to_container(given, resolve=True))
+    except (OmegaConfBaseException, RecursionError) as error:
+        raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
+
+
+def parse(path: Path) -> DictConfig | ListConfig:
+    """A YAML file of the configuration, its interpolations as they stand.
+
+    Raises:
+        ConfigError: it cannot be read, or is not YAML in UTF-8; the message names the line.
+    """
+    text = read_utf8(path)
+    try:
+        return OmegaConf.load(io.StringIO(text))
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+
+
+def read_utf8(path: Path) -> str:
+    """The text of a file of the configuration, without a byte order mark.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8; the message names the line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}, line {line}: not UTF-8. Save it as UTF-8, or convert it; what Windows saves in Russia by "
+            f"`iconv -f CP1251 -t UTF-8 {shlex.quote(str(path))} > converted`"
+        ) from error
 
 
 def checked(sections: type[Section], given: Mapping[str, Any], path: Path) -> Section:
@@ -98,4 +136,6 @@ def _fault(fault: ErrorDetails) -> str:
         return (
             f"{key}={fault['input']!r} is no group of settings; an option of it is selected by {group}={fault['input']}"
         )
+    if fault["type"] == "string_type" and isinstance(fault["input"], int | float):
+        return f"{key}={fault['input']!r}: a text, so in quotes, {key}='{fault['input']}'"
     return f"{key}={fault['input']!r}: {fault['msg']}"

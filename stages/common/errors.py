@@ -6,14 +6,19 @@ Every message names the file, row, key or value at fault and says what to do abo
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 
+from stages.common.interruption import ANEW, ends_within_seconds
 from stages.common.progress import silence_libraries
 from stages.common.record import recorded
+
+# What a disk says that takes no more; anything else that an OSError may mean is a fault of the code.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class RazmetkaError(Exception):
@@ -40,10 +45,11 @@ class BackendError(RazmetkaError):
         self.retryable = retryable
 
 
-def run_stage(main: Callable[[], None]) -> None:
+def run_stage(main: Callable[[], None], kept: str = ANEW) -> None:
     """Run a stage's `main` with logging set up; explain known failures in one line and exit 1.
 
-    What it took is told and recorded where DVC runs it.
+    `kept` is what an interrupted one says (see `interruption.keeps`). What it took is told and recorded where DVC runs
+    it.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # Libraries that announce every request or font drown the stage's own lines.
@@ -51,10 +57,14 @@ def run_stage(main: Callable[[], None]) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     silence_libraries()
     stage = os.environ.get("DVC_STAGE")
-    try:
-        with recorded(stage) if stage else nullcontext():
-            main()
-    except RazmetkaError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. What was answered so far is stored; the same command goes on from there.")
+    with ends_within_seconds(kept):
+        try:
+            with recorded(stage) if stage else nullcontext():
+                main()
+        except RazmetkaError as error:
+            sys.exit(f"{type(error).__name__}: {error}")
+        except OSError as error:
+            if error.errno not in _DISK:
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            sys.exit(f"{error.strerror}{where}: make room, or let it be written to, and the same command goes on")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from stages.common.digests import file_digest
+from stages.common.manifest import MANIFEST
 
-def fingerprint(folder: Path, without: Collection[str] = ()) -> str:
-    """32 hex digits over names and contents of all files in `folder`, those called as in `without` left out."""
+
+def fingerprint(folder: Path, without: Collection[str] = (), digest_of: Callable[[Path], bytes] = file_digest) -> str:
+    """32 hex digits over names and contents of all files in `folder`, those called as in `without` left out.
+
+    So is the manifest, which follows from the others. `digest_of` gives the SHA-256 of a file: `kept_digest` where they
+    are large and looked at often.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in without:
-            with path.open("rb") as opened:
-                digest.update(str(path.relative_to(folder)).encode() + hashlib.file_digest(opened, "sha256").digest())
+        if path.is_file() and path.name not in (MANIFEST, *without):
+            digest.update(str(path.relative_to(folder)).encode() + digest_of(path))
     return digest.hexdigest()[:32]
 
 

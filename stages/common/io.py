@@ -1,40 +1,94 @@
-"""Where results lie, and atomic reads and writes of them: a file is there whole or not at all."""
+"""Where results lie, and atomic reads and writes of them: a file or a folder is there whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from stages.common.errors import DataError
+from stages.common.scratch import scratch_file
+from stages.common.spreadsheet import escape_formulas, unescape_formulas
 
 # Below the repository root; folders and files in them are named as in dvc.yaml.
 DATA = Path("data")
 # What is small enough for Git.
 METRICS = Path("metrics")
 
+# Columns of CSV whose cells are texts, whatever they look like: categories may be called 1 and 2.
+TEXTS = dict.fromkeys(
+    (
+        "id", "text", "raw", "reason", "failure", "label", "teacher_label", "class", "actual", "predicted", "teacher",
+        "intended", "read_as", "gold_set", "stratum", "flag", "who", "student", "over", "measure", "step", "provenance",
+    ),
+    str,
+)  # fmt: skip
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it, synced to disk, when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with scratch_file(path.parent, f".{path.stem}-", path.suffix) as temporary:
         yield temporary
         temporary.chmod(0o644)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        _sync(temporary)
         os.replace(temporary, path)
+        _sync(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` that replaces it, synced to disk, when the block succeeds.
+
+    What a killed process left goes the next time.
+    """
+    new = path.with_name(f".{path.name}.partial")
+    _remove(new)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        replace_folder(path, new)
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(new)
+
+
+def replace_folder(path: Path, new: Path) -> None:
+    """Put the folder `new`, which lies beside `path`, in its place, synced to disk."""
+    for inside in new.rglob("*"):
+        _sync(inside)
+    _sync(new)
+    # A folder cannot replace another in one step: the old one is taken away whole, before a file of it is deleted.
+    old = path.with_name(f".{path.name}.old")
+    _remove(old)
+    if os.path.lexists(path):
+        path.rename(old)
+    new.rename(path)
+    _sync(path.parent)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -52,12 +106,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame as Parquet or, by the ending `.csv`, as UTF-8 CSV; the index is dropped."""
-    with atomic_path(path) as temporary:
-        if path.suffix == ".csv":
-            frame.to_csv(temporary, index=False, lineterminator="\n")
-        else:
-            frame.to_parquet(temporary, index=False)
+    """Write a frame as Parquet or, by the ending `.csv`, as UTF-8 CSV; the index is dropped.
+
+    In a CSV, which people open in a spreadsheet, texts are escaped as of `escape_formulas`.
+    """
+    with table_writer(path) as add:
+        add(frame)
 
 
 @contextmanager
@@ -74,7 +128,28 @@ def table_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
 @contextmanager
 def _add_to_csv(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
     with path.open("w", encoding="utf-8", newline="") as file:
-        yield lambda frame: frame.to_csv(file, index=False, header=file.tell() == 0, lineterminator="\n")
+
+        def add(frame: pd.DataFrame) -> None:
+            to: Any = Rows(file)
+            escape_formulas(frame).to_csv(to, index=False, header=file.tell() == 0, lineterminator=Rows.END)
+
+        yield add
+
+
+class Rows:
+    r"""A file that rows of CSV are written to, to be ended by `\n`.
+
+    The writer ends them by `END`, so that it quotes a cell with any of its characters: a lone `\r` would break the row.
+    """
+
+    END = "\r\n"
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        """Write a row with its end; the number of characters."""
+        return self._file.write(row.removesuffix(self.END) + "\n")
 
 
 @contextmanager
@@ -95,5 +170,14 @@ def _add_to_parquet(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a frame that `write_table` wrote."""
-    return pd.read_csv(path, keep_default_na=False) if path.suffix == ".csv" else pd.read_parquet(path)
+    """Read a frame that `write_table` wrote.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        if path.suffix != ".csv":
+            return pd.read_parquet(path)
+        return unescape_formulas(pd.read_csv(path, dtype=TEXTS, keep_default_na=False))
+    except (OSError, ValueError) as error:  # what pandas and pyarrow raise for a damaged file are kinds of the latter
+        raise DataError(f"{path} cannot be read ({str(error).splitlines()[0]}); run `dvc repro`") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
+
 from stages.common.config import require, section
 
 
@@ -14,5 +17,18 @@ class Labels:
 
     def __post_init__(self) -> None:
         require(len(self.names) >= 2, "labels.names needs at least two categories")
-        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
-        require(not repeated, f"labels.names repeats {repeated}")
+        for name in self.names:
+            plain = " ".join(name.split())
+            require(bool(plain) and name == plain, f"labels.names: {name!r} is empty or has spaces to spare")
+        alike = [_plain(name) for name in self.names]
+        repeated = [name for name, form in zip(self.names, alike, strict=True) if alike.count(form) > 1]
+        require(not repeated, f"labels.names: {repeated} are one name but for case; rename all but one")
+
+
+def meant_label(written: str, names: Sequence[str]) -> str | None:
+    """Which of `names` a person meant by `written`: spaces around and between words and case do not matter."""
+    return {_plain(name): name for name in names}.get(_plain(written))
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()

@@ -1,31 +1,48 @@
-"""Compose a parameter file from conf/ by the code of `dvc exp run`."""
+"""Compose a parameter file from conf/ by the code of `dvc exp run`, which takes its overrides as Hydra does."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from dvc.utils.hydra import compose_and_dump
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from stages.common.config import parse
 from stages.common.errors import ConfigError
 from stages.common.io import atomic_path
+from stages.composition.overrides import readable
 from stages.composition.params import Params, load_all
 
 CONF = Path("conf")
 
 
-def compose(target: Path, overrides: list[str], conf: Path = CONF) -> Params:
+def compose(
+    target: Path, overrides: list[str], conf: Path = CONF, check: Callable[[Params], None] | None = None
+) -> Params:
     """Write the composed configuration to `target` if, and only if, it is valid; return it.
 
+    `overrides` are `key=value` as a user types them (see `overrides.readable`). `check` may raise to keep the
+    configuration from being written.
+
     Raises:
-        ConfigError: an override that Hydra cannot apply, or a composed value that no stage would accept.
+        ConfigError: a file of conf/ that cannot be read, an override that Hydra cannot apply, or a composed value that
+            no stage would accept.
     """
+    given = [readable(override) for override in overrides]
     with atomic_path(target) as temporary:
         try:
-            compose_and_dump(str(temporary), str(conf.absolute()), None, "config", "", overrides)
-        except (HydraException, OmegaConfBaseException) as error:
+            compose_and_dump(str(temporary), str(conf.absolute()), None, "config", "", given)
+        except (HydraException, OmegaConfBaseException, UnicodeDecodeError, YAMLError) as error:
+            # Which file of conf/ it could not read, Hydra does not say.
+            for path in sorted(conf.rglob("*.yaml")):
+                parse(path)
             raise ConfigError(
-                f"cannot compose {conf}/ with {' '.join(overrides) or 'no overrides'}: {error}"
+                f"cannot compose {conf}/ with {' '.join(overrides) or 'no overrides'}: {' '.join(str(error).split())}"
             ) from error
-        return load_all(temporary)
+        params = load_all(temporary)
+        if check is not None:
+            check(params)
+        return params

@@ -15,7 +15,6 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
 from stages.common.io import atomic_path, write_table
-from stages.common.spreadsheet import escape_formulas
 
 # Pictures speak of the result of a step, tables of where a row comes from.
 STEP_NAMES = {"real": "original", "base": "initial", "paraphrase": "paraphrase", "style": "final"}
@@ -120,9 +119,9 @@ def write_picture(folder: Path, name: str, figure: Figure) -> None:
 
 
 def write_points(path: Path, points: pd.DataFrame) -> None:
-    """Write the point table as CSV for `dvc plots`, with cells that no spreadsheet takes for a formula."""
+    """Write the point table as CSV for `dvc plots`."""
     frame = points[["x", "y", "label", "provenance", "step", "confidence", "text"]]
-    write_table(path, escape_formulas(frame.round({"x": 4, "y": 4, "confidence": 4})))
+    write_table(path, frame.round({"x": 4, "y": 4, "confidence": 4}))
 
 
 def _widen(low: float, high: float, margin: float) -> tuple[float, float]:

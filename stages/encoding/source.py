@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.common.errors import ModelError
+from stages.common.manifest import check_weights
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -24,6 +25,7 @@ class ModelFolder:
         """
         if not (folder / "config.json").is_file():
             raise ModelError(f"{folder} holds no model: config.json is missing; run `dvc repro models`")
+        check_weights(folder)
         self.folder = folder
         self.max_tokens = max_tokens
 

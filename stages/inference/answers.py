@@ -29,7 +29,7 @@ def student_probabilities(
     What its encoder gives is kept: neither this student nor one that shares the encoder needs it for these texts again.
 
     Raises:
-        ModelError: `folder` holds no trained student.
+        ModelError: `folder` holds no trained student, or a damaged one.
         DataError: the student's labels are not `label_names` in that order.
     """
     labels = read_labels(folder)

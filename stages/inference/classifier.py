@@ -11,8 +11,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import stages.encoding.sentence_classifier  # noqa: F401  # transformers learns of its architecture
 from stages.common.arrays import FloatArray
+from stages.common.errors import ModelError
 from stages.encoding.quiet import quiet_transformers
-from stages.inference.folder import read_labels
+from stages.inference.folder import REMEDY, read_labels
 
 
 class Classifier:
@@ -22,14 +23,19 @@ class Classifier:
         """Load the student.
 
         Raises:
-            ModelError: `folder` holds no trained student.
+            ModelError: `folder` holds no trained student, or a damaged one.
         """
         self.labels = read_labels(folder)
         quiet_transformers()
         cuda = torch.cuda.is_available()
         self.device = torch.device("cuda" if cuda else "cpu")
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="auto" if cuda else torch.float32)
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            dtype = "auto" if cuda else torch.float32
+            self.model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
+        except Exception as error:  # transformers and safetensors raise kinds of their own, which share no base
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(f"{folder} cannot be loaded ({reason}); {REMEDY}") from error
         self.model.to(self.device).eval()
 
     @torch.inference_mode()

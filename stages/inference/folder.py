@@ -15,6 +15,7 @@ from stages.common.errors import ModelError
 from stages.common.fingerprint import fingerprint
 from stages.common.io import read_json, write_json
 from stages.common.links import link_or_copy
+from stages.common.manifest import MANIFEST, check_manifest, write_manifest
 from stages.common.vectors import space
 from stages.inference.features import last_linear
 from stages.inference.head import Head
@@ -28,6 +29,7 @@ HEAD = "model-00002-of-00002.safetensors"
 INDEX = "model.safetensors.index.json"
 # How the student was made; written by stage `train`.
 TRAINING = "training.json"
+REMEDY = "copy the whole folder again, or run `dvc repro train package`"
 
 # What `train.precision` is called in a model's config.json.
 ARITHMETIC = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
@@ -60,13 +62,14 @@ def write_student(
     tokenizer.save_pretrained(folder)
     config = read_json(folder / "config.json")
     write_json(folder / "config.json", {**config, "dtype": ARITHMETIC[precision]})
+    write_manifest(folder)
 
 
 def write_like(twin: Path, head: Head, folder: Path) -> None:
     """Write a student with the encoder of the one in `twin`, whose files get a second name, and a head of its own."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for path in twin.iterdir():
-        if path.name not in (HEAD, TRAINING):
+        if path.name not in (HEAD, TRAINING, MANIFEST):
             link_or_copy(path, folder / path.name)
     given = {"weight": head.weight, "bias": head.bias}
     part = {}
@@ -76,6 +79,7 @@ def write_like(twin: Path, head: Head, folder: Path) -> None:
         part[name] = value.to(tensor.dtype).contiguous()
     save_file(part, folder / HEAD, metadata={"format": "pt"})
     (folder / HEAD).chmod(0o644)
+    write_manifest(folder)
 
 
 def read_head(folder: Path) -> Head:
@@ -84,14 +88,24 @@ def read_head(folder: Path) -> Head:
     return Head(tensors["weight"], tensors.get("bias"))
 
 
+def check_student(folder: Path) -> None:
+    """See that a student's files are those that were written, the tokenizer and the labels of its head among them.
+
+    Raises:
+        ModelError: `folder` holds no trained student, or one of its files is missing, cut or not its own.
+    """
+    if not (folder / "config.json").is_file() and not (folder / MANIFEST).is_file():
+        raise ModelError(f"{folder} holds no trained student (no config.json); run `make repro`, or name another")
+    check_manifest(folder, ModelError, REMEDY)
+
+
 def read_labels(folder: Path) -> list[str]:
     """The student's categories in order.
 
     Raises:
-        ModelError: `folder` holds no trained student.
+        ModelError: as `check_student`.
     """
-    if not (folder / "config.json").is_file() or not (folder / HEAD).is_file():
-        raise ModelError(f"{folder} holds no trained student (no config.json); run `make repro`, or name another")
+    check_student(folder)
     named = read_json(folder / "config.json")["id2label"]
     return [named[str(index)] for index in range(len(named))]
 

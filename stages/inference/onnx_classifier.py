@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from stages.common.errors import ModelError
+from stages.common.manifest import MANIFEST, check_manifest, write_manifest
 from stages.common.peak import physical_cores
 from stages.encoding.runtime import open_graph
 
@@ -24,6 +24,7 @@ DESCRIPTION = "classifier.json"
 TOKENIZER = "tokenizer.json"
 FULL = "model.onnx"
 QUANTIZED = "model_quantized.onnx"
+_REMEDY = "copy the whole folder again, or run `dvc repro package`"
 
 
 class OnnxClassifier:
@@ -38,7 +39,10 @@ class OnnxClassifier:
         Raises:
             ModelError: `folder` holds no exported student, or one of its files is missing or not the one exported.
         """
-        described = _described(folder)
+        if not folder.joinpath(DESCRIPTION).is_file() and not folder.joinpath(MANIFEST).is_file():
+            raise ModelError(f"{folder} holds no exported student (no {DESCRIPTION}); run `dvc repro package`")
+        check_manifest(folder, ModelError, _REMEDY)
+        described: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         self.labels: list[str] = described["labels"]
         self.file: str = described["file"]
         self.threads = physical_cores()
@@ -94,37 +98,7 @@ def describe(folder: Path, labels: Sequence[str], max_tokens: int, padding: int,
         "max_tokens": max_tokens,
         "padding": padding,
         "file": file,
-        "bytes": (folder / file).stat().st_size,
-        "tokenizer_sha256": _sha256(folder / TOKENIZER),
     }
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n", encoding="ascii")
-
-
-_REMEDY = "copy the whole folder again, or run `dvc repro package`"
-
-
-def _described(folder: Path) -> dict[str, Any]:
-    """What `describe` wrote, once the files beside it are seen to be those that it was written for."""
-    path = folder / DESCRIPTION
-    if not path.is_file():
-        raise ModelError(f"{folder} holds no exported student (no {DESCRIPTION}); run `dvc repro package`")
-    try:
-        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        file, size, digest = (described[key] for key in ("file", "bytes", "tokenizer_sha256"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is damaged ({error}); {_REMEDY}") from error
-    for name in (TOKENIZER, file):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name} is missing; {_REMEDY}")
-    # A tokenizer that is not the student's own would be answered to all the same, with nonsense.
-    if _sha256(folder / TOKENIZER) != digest:
-        raise ModelError(f"{folder / TOKENIZER} is not the one that was exported; {_REMEDY}")
-    found = (folder / file).stat().st_size
-    if found != size:
-        raise ModelError(f"{folder / file} has {found} bytes instead of {size}; {_REMEDY}")
-    return described
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    # A graph that is not in use may be left out by who shares the folder.
+    write_manifest(folder, [DESCRIPTION, TOKENIZER, file])

@@ -7,25 +7,25 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stages.common.arrays import FloatArray
 from stages.common.errors import DataError
 from stages.common.fingerprint import code_fingerprint, fingerprint
-from stages.common.io import table_writer
 from stages.common.partial import Partial, open_partial
 from stages.common.progress import Progress
-from stages.common.reading import review_chunks
-from stages.common.spreadsheet import escape_formulas
+from stages.inference.output import open_output
 from stages.ingestion import cleaning
+from stages.reading.table import table_chunks, texts
 
 logger = logging.getLogger(__name__)
 
-ADDED = ("category", "confidence")
+ADDED = {"category": pa.string(), "confidence": pa.float64()}
 # Texts between two steps of the progress bar.
 TEXTS_AT_A_TIME = 256
 # Parts in memory at a time when they are put together; in Parquet they become one row group.
@@ -58,27 +58,30 @@ def answer_file(source: Path, target: Path, model: Path, load: Callable[[Path], 
     student in the folder `model` (which `load` loads), the code or an option is another one.
 
     Raises:
-        DataError: `source` is no table of reviews (see `review_chunks`), has a column of the added names, or was
-            changed meanwhile; another process writes `target`.
+        DataError: `source` is no table of reviews (see `table_chunks`), has a column of the added names, or was
+            changed meanwhile; `target` cannot be written, or another process writes it.
     """
-    # To the end, before anything slow starts: a fault far down costs seconds, not the hours before it.
-    rows = count_rows(source, options.text_column)
-    classifier = load(model)
-    content = _sha256(source)
-    # Without the size of a batch: one that is too large for the memory may be lowered on the way.
-    question: dict[str, str | float] = {
-        "input": content,
-        "model": fingerprint(model),
-        "--text-column": options.text_column,
-        "--min-confidence": options.min_confidence,
-        "code": code_fingerprint(cleaning.__file__, *sorted(Path(__file__).parent.glob("*.py"))),
-    }
-    with open_partial(target, question) as partial:
+    with open_partial(target) as partial:
+        # To the end, before anything slow starts: a fault far down costs seconds, not the hours before it.
+        rows = count_rows(source, options.text_column)
+        classifier = load(model)
+        content = _sha256(source)
+        # Without the size of a batch: one that is too large for the memory may be lowered on the way.
+        question: dict[str, str | float] = {
+            "input": content,
+            "model": fingerprint(model),
+            "--text-column": options.text_column,
+            "--min-confidence": options.min_confidence,
+            "code": code_fingerprint(
+                *sorted(Path(cleaning.__file__).parent.glob("*.py")), *sorted(Path(__file__).parent.glob("*.py"))
+            ),
+        }
+        partial.begin(question)
         done = partial.rows()
         if done:
             logger.info("going on at row %d of %d", done, rows)
         with Progress("classify", rows, "reviews", known=done) as progress:
-            for chunk in _after(done, review_chunks(source, options.text_column, key="--input")):
+            for chunk in _after(done, table_chunks(source, options.text_column, key="--input")):
                 partial.add(answered(chunk, classifier, options, progress.update))
         if _sha256(source) != content:
             raise DataError(f"{source} was changed while it was read; run the same command again")
@@ -89,25 +92,23 @@ def count_rows(source: Path, text_column: str) -> int:
     """The rows of a table of reviews, read to its end.
 
     Raises:
-        DataError: as `review_chunks`; or a column has a name of those that are added.
+        DataError: as `table_chunks` and `texts`; or a column has a name of those that are added.
     """
     rows = 0
-    for chunk in review_chunks(source, text_column, key="--input"):
-        taken = [column for column in ADDED if column in chunk]
+    for chunk in table_chunks(source, text_column, key="--input"):
+        taken = [column for column in ADDED if column in chunk.column_names]
         if taken:
             raise DataError(f"{source} already has the column {taken[0]!r}; rename it, it would be overwritten")
-        rows += len(chunk)
+        rows += len(texts(chunk, text_column))
     return rows
 
 
-def answered(
-    frame: pd.DataFrame, classifier: Answers, options: Options, advance: Callable[[int], object]
-) -> pd.DataFrame:
-    """`frame` with the columns `category` and `confidence`; `advance` is told of so many rows as it goes."""
+def answered(chunk: pa.Table, classifier: Answers, options: Options, advance: Callable[[int], object]) -> pa.Table:
+    """`chunk` with the columns `category` and `confidence`; `advance` is told of so many rows as it goes."""
     # Training saw cleaned texts.
-    texts = [cleaning.clean(text) for text in frame[options.text_column]]
-    repeats = Counter(texts)
-    best = {"": ("", np.nan)}
+    cleaned = [cleaning.clean(text) for text in texts(chunk, options.text_column)]
+    repeats = Counter(cleaned)
+    best: dict[str, tuple[str, float | None]] = {"": ("", None)}
     advance(repeats.pop("", 0))
     # The same text is one question. Texts of like length are asked together, so that little is padded.
     distinct = sorted(repeats, key=len)
@@ -115,30 +116,32 @@ def answered(
         some = distinct[start : start + TEXTS_AT_A_TIME]
         for text, row in zip(some, classifier.predict_proba(some, options.batch_size), strict=True):
             sure = row.max() >= options.min_confidence
-            best[text] = (classifier.labels[row.argmax()] if sure else "", row.max())
+            best[text] = (classifier.labels[row.argmax()] if sure else "", float(row.max().round(4)))
         advance(sum(repeats[text] for text in some))
-    return frame.assign(
-        category=[best[text][0] for text in texts], confidence=np.round([best[text][1] for text in texts], 4)
-    )
+    for place, (name, kind) in enumerate(ADDED.items()):
+        chunk = chunk.append_column(name, pa.array([best[text][place] for text in cleaned], kind))
+    return chunk
 
 
-def _after(done: int, chunks: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _after(done: int, chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The rows of `chunks` without the first `done`."""
     for chunk in chunks:
         if done < len(chunk):
-            yield chunk.iloc[done:]
+            yield chunk.slice(done)
         done = max(0, done - len(chunk))
 
 
 def _put_together(partial: Partial, target: Path) -> None:
     rows, silent, unsure = 0, 0, 0
-    with table_writer(target) as add:
-        for frame in partial.frames(PARTS_AT_A_TIME):
-            add(escape_formulas(frame) if target.suffix == ".csv" else frame)
-            without_text = frame["confidence"].isna()
-            rows += len(frame)
-            silent += int(without_text.sum())
-            unsure += int(((frame["category"] == "") & ~without_text).sum())
+    tables = partial.tables(PARTS_AT_A_TIME)
+    first = next(tables)
+    with partial.complete() as path, open_output(path, first.schema) as add:
+        for table in chain([first], tables):
+            add(table)
+            without_text = table["confidence"].null_count
+            rows += len(table)
+            silent += without_text
+            unsure += pc.sum(pc.equal(table["category"], "")).as_py() - without_text
     logger.info("%d reviews written to %s; %d without text, %d too unsure", rows, target, silent, unsure)
 
 

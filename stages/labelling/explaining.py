@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stages.labelling.answers import Answer, parse_answer
 from stages.labelling.config import Label, Prompt
-from stages.llm.backend import Sampling
+from stages.llm.backend import Refusal, Sampling
 from stages.llm.cache import CachedModel
 
 
@@ -35,7 +35,8 @@ def explained(
 ) -> list[Explained]:
     """An explanation of each category `chosen` in answer to `prompts`.
 
-    A malformed one is asked for again, warmer, up to `settings.retries` times.
+    A malformed one is asked for again, warmer, up to `settings.retries` times. Where the model gives none at all, that
+    is the answer's failure.
     """
     starts = [f"{prompt.category_prefix}{name}\n{prompt.explanation_prefix}" for name in chosen]
     found = unexplained(prompt, labels, chosen)
@@ -50,8 +51,16 @@ def explained(
             seed=attempt,
         )
         asked = [prompts[row] + starts[row] for row in open_rows]
-        for row, written in zip(open_rows, model.complete(asked, [sampling] * len(asked), "explain"), strict=True):
-            raw = starts[row] + written.text
-            found[row] = Explained(raw, parse_answer(raw, prompt, labels, needs_explanation=True))
-        open_rows = [row for row in open_rows if found[row].answer.failure]
+        given = model.complete(asked, [sampling] * len(asked), "explain")
+        for row, written in zip(open_rows, given, strict=True):
+            if isinstance(written, Refusal):
+                found[row] = Explained(starts[row], Answer("", "", f"no explanation: {written.reason}"))
+            else:
+                raw = starts[row] + written.text
+                found[row] = Explained(raw, parse_answer(raw, prompt, labels, needs_explanation=True))
+        open_rows = [
+            row
+            for row, written in zip(open_rows, given, strict=True)
+            if found[row].answer.failure and not isinstance(written, Refusal)
+        ]
     return found

@@ -35,7 +35,7 @@ class Prompter:
     @cached_property
     def template(self) -> PromptTemplate:
         """The prompt's text."""
-        return load_template(self.prompt.template)
+        return load_template(self.prompt.template, self.backend.neutralise)
 
     @cached_property
     def _demonstrations(self) -> Demonstrations:
@@ -47,7 +47,7 @@ class Prompter:
         if self.prompt.demonstrations:
             shown = self._demonstrations.nearest(reviews, self.prompt.demonstrations)
         prompts = [
-            self.template.render(labels=labels, review=self.backend.neutralise(review), examples=examples)
+            self.template.render(labels=labels, review=review, examples=examples)
             for review, examples in zip(reviews, shown, strict=True)
         ]
         if not self.prompt.chat:

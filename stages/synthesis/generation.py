@@ -17,7 +17,7 @@ from stages.common.arrays import FloatArray, Vectors, probability_matrix
 from stages.common.texts import text_id
 from stages.curation.second_opinion import SecondOpinion, combine
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import Completion, Sampling
+from stages.llm.backend import Completion, Refusal, Sampling
 from stages.llm.cache import CachedModel
 from stages.synthesis.config import Generate, Step
 from stages.synthesis.filters import Known, apply_filters, relabelled
@@ -130,7 +130,12 @@ class Writer:
             request.prompt if self.settings.mode == "completion" else backend.render(request.prompt)
             for request in batch
         ]
-        return candidates_frame(batch, self.generator.complete(prompts, samplings, f"write {name}"), name)
+        given = self.generator.complete(prompts, samplings, f"write {name}")
+        written = [(request, text) for request, text in zip(batch, given, strict=True) if isinstance(text, Completion)]
+        refusals = [text.reason for text in given if isinstance(text, Refusal)]
+        if refusals:
+            logger.warning("%s: %d of %d requests got no text: %s", name, len(refusals), len(batch), refusals[0])
+        return candidates_frame([request for request, _ in written], [text for _, text in written], name)
 
     def _check(
         self, step: Step, candidates: pd.DataFrame, rows: Vectors, known: Known, rare: list[str]
@@ -139,16 +144,19 @@ class Writer:
         survivors = (filtered["reason"] == "").to_numpy()
         judged = self._read(filtered.loc[survivors, ["text"]], rows[survivors])
         names = self.labels
+        # What nobody could read is of no category, and so of another than was asked for.
+        unread = np.isnan(judged).any(axis=1)
+        judged[unread] = 1 / len(names)
         probabilities = np.full((len(filtered), len(names)), 1 / len(names))
         probabilities[survivors] = judged
         labels, confidence = filtered["label"].to_numpy(copy=True), np.zeros(len(filtered))
-        labels[survivors] = np.array(names, dtype=object)[judged.argmax(axis=1)]
+        labels[survivors] = np.where(unread, "", np.array(names, dtype=object)[judged.argmax(axis=1)])
         confidence[survivors] = judged.max(axis=1)
         checked = relabelled(filtered, labels, confidence, rare, self.settings.filters)
         return checked.assign(confidence=confidence, probabilities=list(probabilities))
 
     def _read(self, texts: pd.DataFrame, rows: Vectors) -> FloatArray:
-        """Distributions (rows, labels) by those who read what was written."""
+        """Distributions (rows, labels) by those who read what was written; nan where nobody could."""
         if texts.empty:
             return np.empty((0, len(self.labels)))
         opinion = None if self.opinion is None else self.opinion.distributions(rows)
@@ -157,7 +165,10 @@ class Writer:
             return opinion
         read, _ = self.teacher.label_reviews(texts, self.prior, explain=False)
         teacher = probability_matrix(read)
-        return teacher if opinion is None else combine(teacher, opinion, self.teacher_weight)
+        if opinion is None:
+            return teacher
+        both = combine(teacher, opinion, self.teacher_weight)
+        return np.where(np.isnan(both), opinion, both)
 
 
 def candidates_frame(batch: list[Request], written: list[Completion], provenance: str) -> pd.DataFrame:

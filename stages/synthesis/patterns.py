@@ -19,7 +19,9 @@ def read_patterns(path: str) -> re.Pattern[str]:
         ConfigError: no such file, or a line that is no regular expression (named).
     """
     if not Path(path).is_file():
-        raise ConfigError(f"{path} does not exist; generate.filters.assistant_talk names a file of conf/generate/")
+        raise ConfigError(
+            f"{path} does not exist; generate.filters.assistant_talk and injection name files of conf/generate/"
+        )
     patterns = []
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):

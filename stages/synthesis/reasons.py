@@ -4,6 +4,7 @@
 REASONS = (
     "script",
     "assistant_talk",
+    "injection",
     "length",
     "repetition",
     "unlikely",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from stages.common.texts import folded
+
 WORD = re.compile(r"\w+")
 
 
 def words(text: str) -> list[str]:
     """The words of `text` in lower case, without punctuation; ё counts as е."""
-    return WORD.findall(text.casefold().replace("ё", "е"))
+    return WORD.findall(folded(text))
 
 
 def ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:

@@ -12,6 +12,7 @@ import torch
 from stages.common.arrays import Vectors
 from stages.common.errors import ModelError
 from stages.common.fingerprint import code_fingerprint, fingerprint
+from stages.common.manifest import check_weights
 from stages.common.vectors import space
 from stages.encoding.means import TokenMeans, means_space
 from stages.encoding.source import ModelFolder
@@ -43,6 +44,7 @@ class Encoder:
         """
         if not (folder / "config.json").is_file():
             raise ModelError(f"{folder} holds no model (no config.json); run `dvc repro models`")
+        check_weights(folder)
         self.folder = folder
         self.label_names = list(label_names)
         self.settings = settings

@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from stages.common.progress import Progress
-from stages.training.checkpoints import last_complete
+from stages.training.checkpoints import seal
 from stages.training.config import Train
 from stages.training.losses import StudentLoss
 from stages.training.rows import TARGETS
@@ -98,6 +98,15 @@ class StudentTrainer(Trainer):
         return self.optimizer
 
 
+class Sealing(TrainerCallback):
+    """Seal every checkpoint once it is written."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Seal the one of this step."""
+        assert args.output_dir is not None
+        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
 class StepProgress(TrainerCallback):
     """Show how many steps are done; those before a checkpoint are known."""
 
@@ -126,12 +135,13 @@ def fine_tune(
     settings: Train,
     seed: int,
     checkpoints: Path,
+    checkpoint: Path | None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Epochs:
     """Train `model` in place on encoded rows; it ends with the weights of the epoch with the best macro F1.
 
-    Goes on from the last complete checkpoint in `checkpoints` if there is one, to the same result as an
-    uninterrupted run on the same machine. The caller deletes `checkpoints` once the student is stored.
+    Goes on from `checkpoint` if there is one, to the same result as an uninterrupted run on the same machine. The
+    caller deletes `checkpoints`, where they are written, once the student is stored.
     """
     trainer = StudentTrainer(
         loss=loss,
@@ -143,9 +153,8 @@ def fine_tune(
         train_dataset=train_rows,
         eval_dataset=validation_rows,
         compute_metrics=_validation_metrics,
-        callbacks=list(callbacks),
+        callbacks=[Sealing(), *callbacks],
     )
-    checkpoint = last_complete(checkpoints)
     with ExitStack() as opened:
         trainer.add_callback(StepProgress(opened))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -13,7 +13,7 @@ from stages.common.arrays import FloatArray, Vectors
 from stages.common.errors import DataError
 from stages.inference.features import compute_head_inputs, last_linear
 from stages.inference.head import Head
-from stages.training.checkpoints import last_complete
+from stages.training.checkpoints import last_whole
 from stages.training.config import Train
 from stages.training.curves import Curves
 from stages.training.losses import StudentLoss
@@ -111,8 +111,9 @@ def learn_all(
 
     rows.require_validation()
     require_precision(settings.precision)
+    checkpoint = last_whole(checkpoints)
     # A checkpoint has the probe behind it.
-    if settings.linear_probe is not None and not last_complete(checkpoints):
+    if settings.linear_probe is not None and not checkpoint:
         head, _ = probe(features, rows, settings, bias=last_linear(model).bias is not None)
         head.put_into(last_linear(model))
     train, validation = (
@@ -128,6 +129,7 @@ def learn_all(
         settings,
         seed,
         checkpoints,
+        checkpoint,
         callbacks=[LiveCurves(curves), *callbacks],
     )
     temperature = 1.0

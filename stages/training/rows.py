@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from stages.common.arrays import FloatArray, IntArray
 from stages.common.errors import DataError
+from stages.common.manifest import check_manifest
 from stages.common.provenances import PROVENANCES
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ def load_rows(folder: Path, split: str, label_names: Sequence[str]) -> Dataset:
     """Read one split of the dataset that stage `dataset` wrote.
 
     Raises:
-        DataError: the file is missing, or its labels are not `label_names` in that order.
+        DataError: a file of the dataset is missing, cut or not the one that was written; or the labels are not
+            `label_names` in that order.
     """
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
     file = folder / f"{split}.parquet"
-    if not file.is_file():
-        raise DataError(f"{file} does not exist; run `dvc repro dataset`")
+    check_manifest(folder, DataError, "run `dvc repro dataset`")
     # Read here and not by `load_dataset`, which copies what it reads into a cache of its own.
     rows = Dataset(InMemoryTable(parquet.read_table(file)))
     found = getattr(rows.features.get("label"), "names", None)

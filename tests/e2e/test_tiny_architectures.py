@@ -8,6 +8,8 @@ import pytest
 
 from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from tests.e2e.test_chain import copy_of_checkout, figures, run, scores
+from tests.reliability.small_runs import files_of
+from tests.reliability.timeless import times_in
 
 pytestmark = pytest.mark.e2e
 
@@ -57,6 +59,11 @@ def test_the_student_is_a_trained_xlm_roberta_with_the_nine_labels(checkout, lab
 def test_teacher_and_student_are_scored_on_the_gold_rows(checkout):
     everyone = ("teacher", "curated", *PROVENANCES)
     assert scores(checkout)["rows"].to_dict() == dict.fromkeys(everyone, 18)
+
+
+def test_only_latency_and_what_sums_it_up_hold_seconds_and_nothing_holds_a_date(checkout):
+    timed = {str(path.relative_to(checkout)) for path in files_of(checkout) if times_in(path)}
+    assert timed == {"data/latency/latency.json", "metrics/summary.json"}
 
 
 def test_nothing_runs_again(checkout):

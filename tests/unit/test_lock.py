@@ -56,6 +56,15 @@ def test_everything_has_a_hash() -> None:
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", file["hash"]) for file in files)
 
 
+def test_nothing_tells_to_install_without_hashes() -> None:
+    told = [ROOT / "Makefile", *ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob(".github/*/*.yml")]
+    lines = [
+        line for path in told for line in path.read_text().splitlines() if re.search(r"(^ *|-m )pip install ", line)
+    ]
+    assert len(lines) > 2
+    assert all("--require-hashes" in line for line in lines), lines
+
+
 def test_the_cpu_gets_its_own_torch_and_nothing_of_cuda() -> None:
     names = dict(needed("cpu"))
     assert names["torch"] == "2.13.0+cpu"

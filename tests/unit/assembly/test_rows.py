@@ -1,11 +1,15 @@
 """The training set: rows of every provenance, and what must not get in."""
 
+import html
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from datasets import load_dataset
+from markdown_it import MarkdownIt
 
 from stages.assembly.card import card
 from stages.assembly.folder import write_splits
@@ -80,6 +84,21 @@ def test_all_provenances_make_one_dataset_with_a_card(
     assert {split: len(opened[split]) for split in opened} == {"train": 2 + rows_of_steps, "validation": 1, "test": 1}
     assert opened["train"].features["label"].names == NAMES
     assert opened["train"].features["label"].int2str(opened["train"]["label"][0]) == "одежда"
+
+
+EVIL = ["обувь | x ---", "<script>alert(1)</script>", 'a: `b` "c" # d', "[нажми](http://x)"]
+
+
+def test_names_that_are_markup_are_text_in_the_card() -> None:
+    rows = pd.concat([real_rows(labelled([f"кофта {name}"], "train")).assign(label=name) for name in EVIL])
+    model = Model(name=EVIL[1], source="hub", repo="a/b", license="x\n---\n")
+    text = card(rows, Labels(language="ru", names=EVIL), {"teacher": model})
+    _, front, body = re.split(r"^---$", text, maxsplit=2, flags=re.MULTILINE)
+    assert yaml.safe_load(front)["language"] == ["ru"]
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(body)
+    assert not re.findall(r"<(?:script|a|img|hr)\b", rendered)
+    cells = [html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", rendered)]
+    assert cells == [" ".join(name.split()) for name in EVIL]
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,9 @@ def test_stage_check_refuses_the_whole_before_anything_runs(tmp_path, monkeypatc
     with pytest.raises(ConfigError, match=r"train\.epohs"):
         stages.check.main()
     assert not (tmp_path / "data").exists()
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/raw").symlink_to(ROOT / "data/raw")
     changed(tmp_path, "train.epochs", 3)
     stages.check.main()
     first = (tmp_path / "data/check/params.txt").read_bytes()
@@ -111,6 +115,54 @@ def test_missing_file_and_missing_key(tmp_path):
     OmegaConf.save(given, tmp_path / "params.yaml")
     with pytest.raises(ConfigError, match="lacks seed"):
         load_all(tmp_path / "params.yaml")
+
+
+MALFORMED = [
+    ("seed: 20\n# отзывы\n".encode("cp1251"), ", line 2: not UTF-8.*iconv -f CP1251 -t UTF-8"),
+    ("seed: 20\n".encode("utf-16"), ", line 1: not UTF-8"),
+    (b"seed: 20\n\tlabels: 3\n", ", line 2: not valid YAML: found character '.t'"),
+    (b"seed: [1\nlabels: 2\n", ", line 2: not valid YAML"),
+    (b"seed: 1\nseed: 2\n", ", line 2: not valid YAML: found duplicate key seed"),
+    (b"seed: !!python/object/apply:os.system [x]\n", ", line 1: not valid YAML"),
+    (b"\x00\x01\x02", " is not valid YAML: unacceptable character"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), MALFORMED)
+def test_a_parameter_file_that_cannot_be_read_is_told_by_its_line(content, message, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"params\.yaml" + message) as refused:
+        load_all(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"- 1\n", b"3\n", b"text\n", b"", b"a: ${b}\n", b"a: &x [*x]\n"])
+def test_what_is_no_mapping_of_sections_is_refused_in_one_line(content, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"params\.yaml") as refused:
+        load_all(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_byte_order_mark_is_no_fault_and_a_folder_is_one(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_text().encode("utf-8-sig"))
+    assert load_all(path).seed == 20
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match=r"params\.yaml cannot be read: Is a directory"):
+        load_all(path)
+
+
+@pytest.mark.parametrize(("content", "message"), MALFORMED)
+def test_a_file_of_conf_that_cannot_be_read_is_told_by_its_line(content, message, tmp_path):
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "conf/plan/default.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"conf/plan/default\.yaml" + message) as refused:
+        compose(tmp_path / "params.yaml", [], tmp_path / "conf")
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_unknown_option_is_refused(tmp_path):

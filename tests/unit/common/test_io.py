@@ -1,6 +1,8 @@
 import pandas as pd
 import pytest
 
+from stages.common.errors import DataError
+from stages.common.figures import read_figures
 from stages.common.io import atomic_path, read_table, table_writer, write_table
 
 
@@ -38,3 +40,20 @@ def test_a_table_written_in_parts_is_the_table_written_whole(name, tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / name), read_table(tmp_path / f"whole_{name}"))
     if name.endswith(".csv"):
         assert (tmp_path / name).read_bytes() == (tmp_path / f"whole_{name}").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+@pytest.mark.parametrize("content", [None, b"", b"PAR1\xff\n1,2,3\n"])
+def test_a_table_that_is_missing_or_damaged_is_told_in_one_line(name, content, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name} cannot be read .*run `dvc repro`") as raised:
+        read_table(tmp_path / name)
+    assert "\n" not in str(raised.value)
+
+
+def test_categories_that_are_numbers_stay_texts(tmp_path):
+    frame = pd.DataFrame({"label": ["1", "02", "1e5"], "id": ["1234567890123456"] * 3, "rows": [3, 4, 5]})
+    write_table(tmp_path / "plan.csv", frame)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "plan.csv"), frame, check_dtype=False)
+    assert read_figures(tmp_path / "plan.csv")["label"].to_list() == ["1", "02", "1e5"]

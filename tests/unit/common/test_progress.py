@@ -47,7 +47,7 @@ run_stage(main)
 def lines() -> list[str]:
     """What a stage writes on a standard error that is a pipe."""
     finished = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
-    assert finished.returncode == 1
+    assert finished.returncode == 130
     assert "\r" not in finished.stderr
     assert "a library's own" not in finished.stderr
     return [line.removeprefix("INFO stages.common.progress: ") for line in finished.stderr.splitlines()]

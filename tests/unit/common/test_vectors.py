@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.common.errors import ModelError
 from stages.common.vectors import VectorStore, space
 
 AT_A_TIME = 64
@@ -56,6 +57,29 @@ def test_an_interruption_loses_one_part_at_most(tmp_path: Path) -> None:
     asked: list[str] = []
     store.of("here", texts, lambda missing: asked.extend(missing) or in_parts(missing), "embed")
     assert asked == texts[2 * AT_A_TIME :]
+
+
+def test_vectors_that_are_not_finite_are_not_stored(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path / "vectors.sqlite")
+
+    def overflow(texts: Sequence[str]) -> Iterator[np.ndarray]:
+        yield np.array([[1, np.nan if text == "b" else 1] for text in texts], dtype=np.float32)
+
+    with pytest.raises(ModelError, match="the model's vector of 'b' has numbers that are not finite"):
+        store.of("here", ["a", "b"], overflow, "embed")
+    assert np.array_equal(store.of("here", ["a", "b"], in_parts, "embed"), lengths(["a", "b"]))
+
+
+@pytest.mark.parametrize("broken", [b"", b"abc", b"\0" * 4, np.full(2, np.inf, np.float32).tobytes()])
+def test_a_stored_vector_that_is_broken_is_computed_again(broken: bytes, tmp_path: Path) -> None:
+    store, texts = VectorStore(tmp_path / "vectors.sqlite"), ["a", "bb", "ccc"]
+    store.of("here", texts, in_parts, "embed")
+    store.database.execute("UPDATE vectors SET vector = ? WHERE rowid = 2", [broken])
+    asked: list[str] = []
+    found = store.of("here", texts, lambda missing: asked.extend(missing) or in_parts(missing), "embed")
+    assert asked == ["bb"]
+    assert np.array_equal(found, lengths(texts))
+    assert np.array_equal(store.of("here", texts, in_parts, "embed"), lengths(texts))
 
 
 def _fill(path: Path, texts: list[str]) -> None:

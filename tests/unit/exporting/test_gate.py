@@ -10,6 +10,7 @@ import pytest
 from datasets import DatasetDict
 
 from stages.common.io import write_table
+from stages.common.manifest import write_manifest
 from stages.exporting.gate import Rows, gate_rows, judge
 
 RIGHT = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
@@ -34,6 +35,7 @@ def test_int8_that_is_better_passes() -> None:
 def test_checked_rows_decide_where_there_are_any(splits: DatasetDict, label_names: list[str], tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
     splits["validation"].to_parquet(str(tmp_path / "dataset/validation.parquet"))
+    write_manifest(tmp_path / "dataset")
     rows = gate_rows(tmp_path, label_names)
     assert (len(rows.texts), rows.checked) == (9, False)
     assert rows.labels.tolist() == splits["validation"]["label"][:]

@@ -12,7 +12,7 @@ import pytest
 from stages.common.errors import BackendError, ConfigError
 from stages.common.templates import load_template
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import Choice, Completion
+from stages.llm.backend import Choice, Completion, Refusal
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from tests.conftest import ROOT
@@ -140,13 +140,55 @@ def test_what_cannot_be_parsed_is_quarantined_after_the_retries(teacher):
     assert labelled["label"].to_list() == [""] * 3
 
 
-def test_a_backend_whose_probabilities_do_not_sum_to_one_is_refused(teacher):
-    class Broken(ScriptedBackend):
-        def choose(self, prompts, answers, reasoning=None):
-            yield from ((index, Choice("", [-1.0] * len(answers), 1.0)) for index in range(len(prompts)))
+class Picky(ScriptedBackend):
+    """Refuses what speaks of dishes, in every kind of question."""
 
-    with pytest.raises(BackendError, match="do not sum to 1"):
-        replace(teacher, model=CachedModel(Broken(Path(), None))).label_reviews(FRAME)
+    def choose(self, prompts, answers, reasoning=None):
+        for index, choice in super().choose(prompts, answers, reasoning):
+            yield index, Refusal("too long") if "посуда разбилась" in prompts[index] else choice
+
+    def complete(self, prompts, samplings):
+        for index, prompt in enumerate(prompts):
+            yield index, Refusal("too long") if "обувь натёрла" in prompt else Completion(" названо словом", -1.0)
+
+
+def test_a_review_that_the_model_refuses_is_one_row_without_a_label(teacher):
+    picky = replace(teacher, model=CachedModel(Picky(Path(), None)))
+    frame = FRAME.assign(id=["a", "b", "c"]).set_axis([7, 3, 5])
+    labelled, _ = picky.label_reviews(frame)
+    assert labelled["id"].to_list() == ["a", "b", "c"]
+    assert labelled["label"].to_list() == ["обувь", "", "нет товара"]
+    assert labelled["failure"].to_list() == ["", "too long", ""]
+    assert np.isnan(labelled["confidence"]).to_list() == [False, True, False]
+    plain, _ = teacher.label_reviews(frame)
+    assert np.array_equal(labelled["probabilities"][5], plain["probabilities"][5])
+
+
+def test_an_explanation_that_the_model_refuses_is_its_rows_failure_and_not_asked_again(teacher):
+    explaining = replace(teacher, label=replace(teacher.label, explanations="all", retries=2))
+    model = CachedModel(Picky(Path(), None))
+    labelled, _ = replace(explaining, model=model).label_reviews(FRAME)
+    assert labelled["failure"].to_list() == ["no explanation: too long", "too long", ""]
+    assert labelled["explanation"].to_list() == ["", "", "названо словом"]
+    # Three choices, two explanations.
+    assert model.asked == 5
+
+
+@pytest.mark.parametrize("calibration", ["none", "batch"])
+def test_reviews_that_are_all_refused_make_a_table_without_labels(teacher, calibration):
+    frame = FRAME[1:2]
+    picky = replace(teacher, label=replace(teacher.label, calibration=calibration))
+    labelled, prior = replace(picky, model=CachedModel(Picky(Path(), None))).label_reviews(frame)
+    assert labelled["failure"].to_list() == ["too long"]
+    assert np.isfinite(prior).all()
+
+
+def test_a_prior_needs_an_answer_to_some_text_without_content(teacher):
+    label = replace(teacher.label, calibration="contextual", content_free=["", "посуда разбилась"])
+    picky = replace(teacher, model=CachedModel(Picky(Path(), None)), label=label)
+    assert len(picky.prior(np.empty((0, 9)))) == 9
+    with pytest.raises(BackendError, match=r"no text of label\.content_free got an answer: too long"):
+        replace(picky, label=replace(label, content_free=["посуда разбилась"])).prior(np.empty((0, 9)))
 
 
 def test_a_prompt_without_the_review_is_refused(teacher, tmp_path):
@@ -157,12 +199,12 @@ def test_a_prompt_without_the_review_is_refused(teacher, tmp_path):
 
 
 def test_strict_is_the_original_prompt_to_the_letter(labels):
-    rendered = load_template(str(ROOT / "conf/prompt/strict.jinja")).render(labels=labels, review="ОТЗЫВ")
+    rendered = load_template(str(ROOT / "conf/prompt/strict.jinja"), str).render(labels=labels, review="ОТЗЫВ")
     assert sha256(rendered.encode()).hexdigest() == "17f35931d21f6ab55b18f4db8dc3b26d46566c28673e8cc430e594a1008b52f5"
 
 
 def test_a_review_is_data_not_template(params, labels):
-    template = load_template(str(ROOT / params.prompt.template))
+    template = load_template(str(ROOT / params.prompt.template), str)
     assert "{{ labels }} {% if %}" in template.render(labels=labels, review="{{ labels }} {% if %}")
 
 
@@ -188,7 +230,7 @@ def test_each_review_is_shown_the_seeds_most_like_it(teacher, tmp_path):
 
 
 def test_the_prompt_with_nearest_seeds_asks_like_the_others(teacher):
-    template = load_template("conf/prompt/fewshot_knn.jinja")
+    template = load_template("conf/prompt/fewshot_knn.jinja", str)
     examples = [{"text": "платье село", "label": "одежда"}]
     asked = template.render(labels=teacher.labels, review="обувь жмёт", examples=examples)
     assert asked.endswith("Отзыв: платье село\nКАТЕГОРИЯ: одежда\n\nОтзыв: обувь жмёт")

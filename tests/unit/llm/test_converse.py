@@ -1,5 +1,6 @@
 """How dialogues are kept open under an engine, with an engine that answers one request a step."""
 
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +8,8 @@ import pytest
 
 from stages.common.errors import BackendError
 from stages.common.work import Weights, counted
+from stages.llm.backend import Refusal, Sampling
+from stages.llm.cache import CachedModel, ResponseCache
 from stages.llm.vllm_backend import VllmBackend
 
 
@@ -94,9 +97,36 @@ def test_what_is_open_is_aborted_when_the_caller_stops(backend):
     assert backend._engine.aborted
 
 
-def test_a_prompt_that_does_not_fit_says_which_setting(backend):
-    def dialogue():
-        yield [([1] * 50, PARAMS)]
+def test_prompts_that_do_not_fit_are_refused_before_the_first_question(backend):
+    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    samplings = [Sampling(10)] * 3
+    answers = backend.complete(["а " * 41, "да", "б " * 99], samplings)
+    refused = dict(islice(answers, 2))
+    assert not backend._engine.most_waiting
+    assert {index: type(answer) for index, answer in refused.items()} == {0: Refusal, 2: Refusal}
+    words = "its prompt of 41 tokens and 10 for the answer are 51, and vllm.max_model_len=50: raise it"
+    assert refused[0].reason.startswith(words)
 
-    with pytest.raises(BackendError, match=r"50 tokens \+ 1 to write exceeds vllm.max_model_len=50"):
-        dict(backend._converse([dialogue()]))
+
+def test_no_engine_starts_where_nothing_fits(backend):
+    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    del backend.__dict__["_engine"]
+    for answers in (backend.complete(["а " * 99], [Sampling(1)]), backend.choose(["а " * 49], ["б в", "б г"])):
+        assert [type(answer) for _, answer in answers] == [Refusal]
+
+
+def test_an_engine_that_does_not_start_ends_the_run_in_one_line(backend, tmp_path, monkeypatch):
+    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    del backend.__dict__["_engine"]
+
+    def broken(self):
+        starts.append(1)
+        raise OSError("model.safetensors: header\ntoo small")
+
+    starts = []
+    monkeypatch.setattr(VllmBackend, "_engine", property(broken))
+    backend.name = backend.identity = "broken"
+    model = CachedModel(backend, ResponseCache(tmp_path / "a.sqlite"))
+    with pytest.raises(BackendError, match=r"vLLM does not start .*: model.safetensors: header too small$"):
+        model.complete([str(number) for number in range(40)], [Sampling(1)] * 40, "x")
+    assert len(starts) == 1

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from stages.common.io import write_json, write_table
-from stages.common.spreadsheet import escape_formulas
 from stages.composition.params import Params
 from stages.drawing.pictures import STEP_NAMES, write_points
 from stages.reporting.run import Run, read_run
@@ -126,7 +125,7 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         ],
         columns=["gold_set", "id", "text", "actual", "predicted", "confidence", "teacher"],
     )
-    write_table(tmp_path / "data/evaluate/predictions.csv", escape_formulas(predictions))
+    write_table(tmp_path / "data/evaluate/predictions.csv", predictions)
     (tmp_path / "data/dataset").mkdir(exist_ok=True)
     (tmp_path / "data/dataset/README.md").write_text("# Training set\n", encoding="utf-8")
     return tmp_path

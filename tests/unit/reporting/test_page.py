@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 import stages.package
 import stages.report
+from stages.common.errors import ModelError
+from stages.common.manifest import MANIFEST, write_manifest
 from stages.composition.params import Params
 from stages.inference.folder import ENCODER, HEAD
 from stages.inference.onnx_classifier import QUANTIZED
@@ -98,6 +101,39 @@ def test_cards_are_markdown_with_a_readable_head(run: Run, unchecked: Run) -> No
         assert ("macro F1" in dataset_card) == given["gold"]["checked"]
 
 
+EVIL = 'обувь | `x` <script>alert(1)</script>\n---\n# a: "b" [нажми](http://x) {{ 7 * 7 }}'
+
+
+def test_names_that_are_markup_are_text_in_the_cards(run: Run) -> None:
+    given = figures(run)
+    given["student"] = dataclasses.replace(given["student"], name=EVIL, license=EVIL, repo=EVIL)
+    given["teacher"] = dataclasses.replace(given["teacher"], name=EVIL)
+    given["language"], given["commit"] = EVIL, EVIL
+    given["settings"] = {**given["settings"], "data": EVIL, "prompt": EVIL}
+    given["confusion"] = {**given["confusion"], "labels": [EVIL, EVIL]}
+    given["class_f1"] = [{**row, "label": EVIL} for row in given["class_f1"]]
+    given["scores"] = [
+        {**table, "set": EVIL, "classifiers": [{**row, "name": EVIL} for row in table["classifiers"]]}
+        for table in given["scores"]
+    ]
+    given["models"] = [{**model, "name": EVIL, "license": EVIL, "source": EVIL} for model in given["models"]]
+    text = card("model_card.md.jinja", given)
+    _, front, body = re.split(r"^---$", text, maxsplit=2, flags=re.MULTILINE)
+    head = yaml.safe_load(front)
+    assert (head["language"], head["license"], head["base_model"]) == (EVIL, EVIL.lower(), EVIL)
+    assert head["model-index"][0]["results"][0]["dataset"] == {"name": EVIL, "type": EVIL}
+    dataset_card = card("dataset_card.md.jinja", {**given, "structure": "# Training set\n\n*ours*\n"})
+    assert "*ours*" in dataset_card
+    for markdown in (body, dataset_card):
+        rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+        assert not re.findall(r"<(?:script|a|img|hr)\b", rendered)
+        tables = re.findall(r"<table>.*?</table>", rendered, re.DOTALL)
+        assert tables
+        for table in tables:
+            rows = [len(re.findall("<t[hd]", row)) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)]
+            assert len(set(rows)) == 1
+
+
 def test_the_stage_writes_page_and_cards(folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages.report, "load", lambda _: params)
     stages.report.main()
@@ -118,12 +154,14 @@ def test_the_student_is_packaged_with_card_and_example(
     exported = folder / "data/export/onnx"
     exported.mkdir()
     (exported / QUANTIZED).write_bytes(b"graph")
+    for made in (student, exported):
+        write_manifest(made)
     (folder / "data/student").mkdir()
     (folder / "data/student/leftover.txt").write_text("of another run")
     for _ in range(2):
         stages.package.main()
     packaged = {path.name: path for path in (folder / "data/student").iterdir()}
-    assert set(packaged) == {ENCODER, HEAD, "README.md", "example.py", "onnx"}
+    assert set(packaged) == {ENCODER, HEAD, MANIFEST, "README.md", "example.py", "onnx"}
     # One file under two names.
     assert packaged[ENCODER].samefile(student / ENCODER)
     assert (packaged["onnx"] / QUANTIZED).samefile(exported / QUANTIZED)
@@ -131,3 +169,8 @@ def test_the_student_is_packaged_with_card_and_example(
     assert "trust_remote_code=True" in text
     assert "int8 reaches a macro F1 of 0.800 on 12 checked reviews, fp32 0.810." in text
     compile(packaged["example.py"].read_text(), "example.py", "exec")
+    # What is not whole is not shared, and what was shared stays.
+    (student / HEAD).write_bytes(b"w")
+    with pytest.raises(ModelError, match=rf"{HEAD} is not what was written.*run `dvc repro package`"):
+        stages.package.main()
+    assert (folder / "data/student" / HEAD).exists()

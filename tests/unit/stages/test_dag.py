@@ -64,7 +64,8 @@ def test_an_edit_that_draws_prints_or_scores_reruns_nothing_that_costs_minutes(f
 
 
 def test_packages_run_nothing_of_their_own():
-    for file in (ROOT / "stages").rglob("__init__.py"):
+    # The folder of stages, apart from which there are packages, sets up what a signal does, and no result.
+    for file in (ROOT / "stages").glob("*/__init__.py"):
         body = ast.parse(file.read_text()).body
         assert all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body), file
 

@@ -66,7 +66,7 @@ def test_the_generator_is_asked_in_the_same_language(composed: Params) -> None:
     generate = composed.generate
     vocabulary = read_vocabulary(composed.vocabulary, composed.labels.names)
     real = pd.DataFrame({"id": ["1"], "text": ["Good dice"], "label": ["games"]})
-    template = load_template(generate.base.template)
+    template = load_template(generate.base.template, str)
     request = next(base_requests(template, vocabulary, real, "games", 2, np.random.default_rng(0)))
     assert request.prompt.isascii()
     assert "Review: Good dice" in request.prompt
@@ -75,6 +75,6 @@ def test_the_generator_is_asked_in_the_same_language(composed: Params) -> None:
     assert composed.label.content_free[-1] == "my order came"
     assert generate.filters.dictionary is None
     for step in (generate.paraphrase, generate.style):
-        asked = load_template(step.template).render(label="games", source="Good dice", exemplars=["Nice"])
+        asked = load_template(step.template, str).render(label="games", source="Good dice", exemplars=["Nice"])
         assert asked.isascii()
         assert "Good dice" in asked

@@ -19,9 +19,10 @@ import stages.ingest
 import stages.label
 import stages.measure
 from stages.common.errors import DataError
-from stages.common.io import read_json
+from stages.common.io import read_json, read_table
 from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from stages.compose import compose
+from stages.llm.backend import Completion
 from stages.llm.scripted_backend import ScriptedBackend
 from tests.conftest import ROOT
 
@@ -197,7 +198,7 @@ def test_a_calibration_file_of_no_use_is_named(file, message, workspace):
 def test_a_seed_in_a_checked_file_is_a_leak(place, workspace):
     seed = pd.read_csv("data/raw/vocabulary/seeds.csv").iloc[-1]
     pd.DataFrame({"text": [seed["text"].upper()], "label": [seed["label"]]}).to_csv("checked.csv", index=False)
-    with pytest.raises(DataError, match="in a checked file too"):
+    with pytest.raises(DataError, match=r"vocabulary\.seeds, row \d+: .*is also in a checked file"):
         run("data.text_column=review", "data.gold.folder=.", f"++data.gold.{place}=checked.csv")
 
 
@@ -218,3 +219,28 @@ def test_labels_are_curated_without_a_look_at_the_gold_labels(workspace):
         changed = read_json(workspace / "data/measures/curation.json")["changed"]
         assert changed == len(pd.read_csv("data/measures/changes.csv")) > 0
     pd.testing.assert_frame_equal(*seen)
+
+
+def test_what_two_stages_set_aside_runs_in_no_spreadsheet(workspace, monkeypatch):
+    ingested, labelled = ["=1+1", "5;=1+1"], ["=обувь, цвет (не тот)", "обувь мала;=1+1"]
+    frame = pd.DataFrame({"text": [*REVIEWS, *ingested, *labelled], "stars": 5})
+    frame.to_csv(workspace / "mine.csv", sep=";", index=False)
+
+    def without_words(self, prompts, samplings):
+        for index, prompt in enumerate(prompts):
+            text = "=1+1" if any(review in prompt for review in labelled) else "обувь мала"
+            yield index, Completion(text, mean_logprob=-0.1)
+
+    monkeypatch.setattr(ScriptedBackend, "complete", without_words)
+    compose(Path("params.yaml"), ["data=own", "data.path=mine.csv", "label.explanations=all"], ROOT / "conf")
+    given = OmegaConf.load("params.yaml")
+    given.label.backend = "scripted"
+    OmegaConf.save(given, "params.yaml")
+    stages.ingest.main()
+    stages.label.main()
+    set_aside = pd.read_csv("data/ingest/quarantine.csv")
+    assert set_aside["raw"].to_list() == ["'=1+1", "5;'=1+1"]
+    assert read_table(Path("data/ingest/quarantine.csv"))["raw"].to_list() == ingested
+    set_aside = pd.read_csv("data/label/quarantine.csv")
+    assert sorted(set_aside["text"]) == sorted(["'=обувь, цвет (не тот)", "обувь мала;'=1+1"])
+    assert not set_aside["raw"].str.contains(r"(?:^|[;,\n\t])\s*=").any()

@@ -18,6 +18,8 @@ CASE = ROOT.parent / "shared/case"
 def test_no_checked_review_is_among_those_that_are_learnt_from(tmp_path, monkeypatch):
     (tmp_path / "checkout").mkdir()
     (tmp_path / "shared").symlink_to(CASE.parent)
+    (tmp_path / "checkout/data").mkdir()
+    (tmp_path / "checkout/data/raw").symlink_to(ROOT / "data/raw")
     monkeypatch.chdir(tmp_path / "checkout")
     compose(tmp_path / "checkout/params.yaml", ["data=case"], ROOT / "conf")
     stages.ingest.main()

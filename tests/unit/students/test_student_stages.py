@@ -6,8 +6,10 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +32,7 @@ from stages.common.fingerprint import fingerprint
 from stages.common.gold import COLUMNS
 from stages.common.io import read_json, write_json, write_table
 from stages.common.labels import Labels
+from stages.common.manifest import MANIFEST, write_manifest
 from stages.common.provenances import PROVENANCES, SYNTHETIC_STEPS
 from stages.distilling.config import Distil
 from stages.embedding.config import Embed
@@ -77,6 +80,7 @@ def workspace(
     for split, rows in splits.items():
         (tmp_path / "data/dataset").mkdir(parents=True, exist_ok=True)
         rows.to_parquet(str(tmp_path / f"data/dataset/{split}.parquet"))
+    write_manifest(tmp_path / "data/dataset")
     write_table(tmp_path / "data/ingest/gold.parquet", pd.DataFrame(columns=list(COLUMNS)))
     (tmp_path / "data/models").mkdir()
     (tmp_path / "data/models/student").symlink_to(encoders["xlm-roberta"])
@@ -377,6 +381,7 @@ def test_predict_table_and_single_text(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     train(monkeypatch, "style")
     (tmp_path / "data/student").symlink_to("students/style")
@@ -402,12 +407,18 @@ def test_predict_table_and_single_text(
     assert table["отзыв"].to_list() == rows["отзыв"]
     assert table["confidence"].dropna().between(1 / 3, 1).all()
 
-    monkeypatch.setattr(sys, "stdin", io.StringIO("кеды малы\n"))
+    standard_input(monkeypatch, "кеды малы\n".encode())
     capsys.readouterr()
     predict(monkeypatch)
-    category, confidence = capsys.readouterr().out.strip().split("\t")
+    answered_so = capsys.readouterr().out
+    category, confidence = answered_so.strip().split("\t")
     assert category in workspace.labels.names
     assert 1 / 3 <= float(confidence) <= 1
+    caplog.clear()
+    standard_input(monkeypatch, "кеды малы\n".encode("cp1251"))
+    predict(monkeypatch)
+    assert capsys.readouterr().out == answered_so
+    assert "standard input is read as cp1251" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -416,10 +427,13 @@ def test_predict_table_and_single_text(
         (None, ["--input", "in.csv", "--output", "out.csv"], DataError, "in.csv does not exist"),
         (b"", ["--input", "in.csv", "--output", "out.csv"], DataError, "in.csv is empty"),
         (b"a,b\n1,2\n", ["--input", "in.csv", "--output", "out.csv"], DataError, "'text'.*'a', 'b'"),
-        ("text\nплатье\n".encode("cp1251"), ["--input", "in.csv", "--output", "out.csv"], DataError, "UTF-8"),
+        ("text\nхорошее\n".encode() + b"\xff\n", ["--input", "in.csv", "--output", "out.csv"], DataError, "UTF-8"),
         (b"text\nx\n", ["--input", ".", "--output", "out.csv"], DataError, "is a folder"),
         (b"text\nx\n", ["--input", "in.csv", "--output", "out.xlsx"], DataError, "use .csv or .parquet"),
         (b"text\nx\n", ["--input", "in.csv", "--output", "in.csv"], DataError, "is the input"),
+        # There is no student, either: it would be loaded later.
+        (b"text\nx\n", ["--input", "in.csv", "--output", "in.csv/out.csv"], DataError, "cannot be written"),
+        (b"text\nx\n", ["--input", "in.csv", "--output", "/proc/out.csv"], DataError, "cannot be written"),
         (b"text,category\nx,y\n", ["--input", "in.csv", "--output", "out.csv"], DataError, "'category'"),
         (b"text\nx\n", ["--input", "in.csv", "--output", "out.csv"], ModelError, "no trained student"),
         (b"text\nx\n", ["--input", "in.csv", "--output", "o.csv", "--model", "."], ModelError, "no trained student"),
@@ -441,14 +455,120 @@ def test_predict_errors_say_what_to_do(
 
 
 def test_predict_refuses_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(" \n"))
+    standard_input(monkeypatch, b" \n")
     with pytest.raises(DataError, match="standard input is empty"):
         predict(monkeypatch)
+
+
+def standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
 def predict(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["predict", *arguments])
     stages.predict.main()
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:4])
+
+
+def rename_a_label(path: Path) -> None:
+    path.write_text(path.read_text().replace('"0":', '"3":', 1))
+
+
+def take_another_vocabulary(path: Path) -> None:
+    written = json.loads(path.read_text())
+    words = [*written["model"]["vocab"]]
+    written["model"]["vocab"] = dict(zip(words, range(len(words) - 1, -1, -1), strict=True))
+    path.write_text(json.dumps(written))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("tokenizer.json", lose),
+        ("tokenizer.json", take_another_vocabulary),
+        ("tokenizer_config.json", cut),
+        ("config.json", lose),
+        ("config.json", rename_a_label),
+        (ENCODER, lose),
+        (ENCODER, cut),
+        (HEAD, cut),
+        (INDEX, lose),
+        (TRAINING, cut),
+        (MANIFEST, lose),
+    ],
+)
+def test_a_damaged_student_answers_nothing(
+    name: str,
+    damage: Callable[[Path], None],
+    workspace: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean")
+    train(monkeypatch, "style")
+    folder = tmp_path / "data/students/style"
+    damage(folder / name)
+    standard_input(monkeypatch, "кеды малы".encode())
+    with pytest.raises(ModelError, match=rf"{name} .*; .*run `dvc repro") as raised:
+        predict(monkeypatch, "--model", str(folder))
+    assert "\n" not in str(raised.value)
+    with pytest.raises(ModelError, match=name):
+        student_probabilities(folder, ["кеды малы"], 4)
+    # Nobody takes over its encoder, and it is made anew.
+    train(monkeypatch, "real", "style")
+    assert (tmp_path / "data/students/real" / ENCODER).samefile(folder / ENCODER)
+    assert sum(student_probabilities(folder, ["кеды малы"], 4)[0]) == pytest.approx(1)
+
+
+def test_a_trained_folder_whose_weights_are_none_is_told(
+    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(monkeypatch, "style")
+    folder = tmp_path / "data/students/style"
+    (folder / ENCODER).write_bytes(bytes(4))
+    write_manifest(folder)
+    with pytest.raises(ModelError, match=r"style cannot be loaded \(.*\); .*run `dvc repro"):
+        Classifier(folder)
+
+
+@pytest.mark.parametrize("damage", [lose, cut])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_half_a_dataset_teaches_nothing(
+    split: str,
+    damage: Callable[[Path], None],
+    workspace: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    damage(tmp_path / f"data/dataset/{split}.parquet")
+    with pytest.raises(DataError, match=rf"{split}\.parquet is .*; run `dvc repro dataset`"):
+        train(monkeypatch, "style")
+    assert not (tmp_path / "data/students").exists()
+
+
+@pytest.mark.parametrize("damage", [lose, cut])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_damaged_weights_teach_nothing(
+    name: str,
+    damage: Callable[[Path], None],
+    workspace: SimpleNamespace,
+    encoders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "data/models/student").unlink()
+    shutil.copytree(encoders["xlm-roberta"], tmp_path / "data/models/student")
+    write_manifest(tmp_path / "data/models/student")
+    damage(tmp_path / "data/models/student" / name)
+    with pytest.raises(ModelError, match=rf"{name} is .*; run `dvc repro models"):
+        train(monkeypatch, "style")
 
 
 def test_a_student_on_vectors_of_words_is_one_like_any_other(

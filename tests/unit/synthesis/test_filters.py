@@ -35,6 +35,7 @@ LIMITS = {
     "script": "cyrillic",
     "min_script_share": 0.8,
     "assistant_talk": str(ROOT / "conf/generate/assistant_talk.ru.txt"),
+    "injection": str(ROOT / "conf/generate/injection.ru.txt"),
     "min_noted_share": 0.0,
     "dictionary": "ru",
     "max_copied_words": 4,
@@ -134,8 +135,8 @@ def test_repetition(text: str, fails: bool) -> None:
 
 
 def test_duplicates_ignore_case_punctuation_and_yo() -> None:
-    texts = ["Всё ПОДОШЛО!", "Чайник греет", "чайник, греет...", "Чайник шумит"]
-    assert duplicate(texts, ["все подошло"]).tolist() == [True, False, True, False]
+    texts = ["Всё ПОДОШЛО!", "Чайник греет", "чайник, греет...", "Чай-ник греет", "Чайник шумит"]
+    assert duplicate(texts, ["все подошло"]).tolist() == [True, False, True, True, False]
 
 
 def test_copied_fails_only_beyond_the_allowed_run() -> None:

@@ -15,7 +15,7 @@ from stages.common.errors import DataError
 from stages.common.templates import load_template
 from stages.composition.params import Params
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import Completion
+from stages.llm.backend import Completion, Refusal
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
@@ -126,9 +126,64 @@ def test_an_interrupted_step_asks_nothing_twice(writer, params):
     assert second.candidates["text"].equals(first.candidates["text"])
 
 
+class Choosy(Writing):
+    """Refuses every other request."""
+
+    def complete(self, prompts, samplings) -> Iterator[tuple[int, Completion | Refusal]]:
+        for index, written in super().complete(prompts, samplings):
+            yield index, written if index % 2 else Refusal("too long")
+
+
+def test_a_request_that_the_generator_refuses_is_skipped_and_counted(writer, params, caplog):
+    choosy = replace(writer, generator=CachedModel(Choosy(Path(), params.vllm)))
+    wanted = {"обувь": 4}
+    written = choosy.write("base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN)
+    assert "base: 4 of 8 requests got no text: too long" in caplog.text
+    assert 0 < len(written.candidates) == len(written.embeddings) <= params.generate.base.candidates * 4 / 2
+    assert len(written.accepted()) > 0
+
+
+def test_a_generator_that_refuses_everything_ends_with_the_budget(writer, params):
+    class Mute(Writing):
+        def complete(self, prompts, samplings):
+            yield from ((index, Refusal("too long")) for index in range(len(prompts)))
+
+    mute = replace(writer, generator=CachedModel(Mute(Path(), params.vllm)))
+    step = replace(params.generate.base, candidates=3.0)
+    written = mute.write("base", step, {"обувь": 4}, {"обувь": requests("обувь")}, KNOWN)
+    assert len(written.candidates) == 0
+    assert shortfall(written.candidates, {"обувь": 4}) == {"обувь": 4}
+
+
+@pytest.mark.parametrize("opinion", [False, True])
+def test_a_text_that_the_teacher_refuses_to_read_is_the_second_opinions_or_nobodys(opinion, writer, params, labels):
+    class Blind(ScriptedBackend):
+        def choose(self, prompts, answers, reasoning=None):
+            for index, choice in super().choose(prompts, answers, reasoning):
+                yield index, choice if "кофе" in prompts[index].splitlines()[-1] else Refusal("too long")
+
+    class Certain:
+        def distributions(self, embeddings):
+            return np.tile(np.eye(len(labels))[labels.index("обувь")], (len(embeddings), 1))
+
+    blind = replace(
+        writer,
+        teacher=replace(writer.teacher, model=CachedModel(Blind(Path(), None))),
+        opinion=Certain() if opinion else None,
+    )
+    written = blind.write("base", params.generate.base, {"обувь": 4}, {"обувь": requests("обувь")}, KNOWN)
+    accepted = written.accepted()
+    read = accepted["text"].str.contains("кофе")
+    assert read.any()
+    assert read.all() != opinion
+    assert np.isfinite(np.stack(written.candidates["probabilities"])).all()
+    unread = written.candidates[written.candidates["read_as"] == ""]
+    assert set(unread["reason"]) == (set() if opinion else {"another_category"})
+
+
 def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
     vocabulary = read_vocabulary(files(params), labels)
-    template = load_template(str(ROOT / params.generate.base.template))
+    template = load_template(str(ROOT / params.generate.base.template), str)
     real = pd.DataFrame({"id": ["r1"], "text": ["туфли жмут"], "label": ["обувь"]})
     endless = base_requests(template, vocabulary, real, "обувь", 4, np.random.default_rng(0))
     products = vocabulary.products["обувь"]
@@ -147,7 +202,7 @@ def test_base_requests_go_through_all_products_with_other_seeds(params, labels):
 def test_a_prompt_gets_the_manner_that_it_names(params, labels, tmp_path):
     vocabulary = read_vocabulary(files(params), labels)
     (tmp_path / "toned.jinja").write_text("{{ product }}: {{ notes }} ({{ tone }})")
-    template = load_template(str(tmp_path / "toned.jinja"))
+    template = load_template(str(tmp_path / "toned.jinja"), str)
     real = pd.DataFrame({"id": [], "text": [], "label": []})
     request = next(base_requests(template, vocabulary, real, "посуда", 2, np.random.default_rng(0)))
     assert set(request.attributes) == {"product", "notes", "tone"}
@@ -167,7 +222,14 @@ def test_a_product_and_its_notes_make_a_phrase(params, tmp_path):
     [
         ("{}", "has no products for 'обувь'"),
         ("{обувь: [кеды]}", "'обувь' must be a mapping"),
-        ("{обувь: {кеды: []}}", "'кеды' of 'обувь' has no notes"),
+        ("{обувь: {кеды: []}}", r"notes on 'кеды' of 'обувь' must be a list: \[one, another\]; found \[\]"),
+        ("{обувь: {кеды: жмут}}", r"notes on 'кеды' of 'обувь' must be a list: \[one, another\]; found 'жмут'"),
+        ("{обувь: {кеды: [жмут, 42]}}", "notes on 'кеды' of 'обувь': 42 is no text; put it in quotes"),
+        ("{обувь: {кеды: [yes]}}", "True is no text; put it in quotes"),
+        ("{обуви: {кеды: [жмут]}}", "label 'обуви' is not one of обувь; is 'обувь' meant?"),
+        ("{обувь: {42: [жмут]}}", "products of 'обувь' must be a mapping of texts"),
+        ("{обувь: {кеды: [жмут]}}\nmanner: {tone: весело}", "manner 'tone' must be a list"),
+        ("{обувь: {кеды: [жмут", "is not valid YAML"),
     ],
 )
 def test_a_vocabulary_that_lacks_something_is_refused(params, tmp_path, products, fault):
@@ -177,7 +239,7 @@ def test_a_vocabulary_that_lacks_something_is_refused(params, tmp_path, products
 
 
 def test_retelling_shows_source_and_exemplars(params):
-    template = load_template(str(ROOT / params.generate.style.template))
+    template = load_template(str(ROOT / params.generate.style.template), str)
     sources = pd.DataFrame({"id": ["a"], "text": ["чашка треснула"], "label": ["посуда"], "attributes": [NOTED]})
     shown = pd.DataFrame({"id": ["r9"], "text": ["ну такое"]})
     request = next(
@@ -195,7 +257,7 @@ def test_retelling_shows_source_and_exemplars(params):
 
 
 def test_retellings_of_a_group_share_their_exemplars(params):
-    template = load_template(str(ROOT / params.generate.style.template))
+    template = load_template(str(ROOT / params.generate.style.template), str)
     texts = [f"чашка номер {number}" for number in range(SHARED + 3)]
     sources = pd.DataFrame({"id": texts, "text": texts, "label": "посуда", "attributes": NOTED})
     endless = retelling_requests(

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ from transformers import (
 
 from stages.common.errors import ConfigError, DataError, ModelError
 from stages.common.io import read_json
+from stages.common.manifest import write_manifest
 from stages.common.provenances import PROVENANCES
 from stages.inference.answers import student_probabilities
 from stages.inference.classifier import Classifier
 from stages.inference.folder import write_student
-from stages.training.checkpoints import last_complete, run_folder
+from stages.training.checkpoints import last_whole, run_folder, seal
 from stages.training.config import Train
 from stages.training.curves import Curves
 from stages.training.encoder import Encoder
@@ -156,6 +158,57 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(
     assert (broken / curves).read_text() == (tmp_path / "straight" / curves).read_text()
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zero(path: Path) -> None:
+    """As a file may be after a power cut: of its size, and without its end."""
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[: size // 2] + bytes(size - size // 2))
+
+
+@pytest.mark.parametrize("damage", [cut, zero, Path.unlink])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.pt", "trainer_state.json", "config.json", "seal.json"]
+)
+def test_a_damaged_checkpoint_is_left_behind(
+    name: str,
+    damage: Callable[[Path], None],
+    encoders: dict[str, Path],
+    splits: DatasetDict,
+    train_settings: Train,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(encoders["bert"], splits, train_settings, tmp_path, Interruption(step=24))
+    newest = last_whole(tmp_path / "checkpoints")
+    assert newest is not None
+    damage(newest / name)
+    before = last_whole(tmp_path / "checkpoints")
+    assert before != newest
+    assert not newest.exists()
+    assert any(f"{newest} is incomplete or damaged" in message for message in caplog.messages)
+    _, result = run(encoders["bert"], splits, train_settings, tmp_path)
+    assert result.resumed_from_epoch < 2
+    assert last_whole(tmp_path / "checkpoints") is not None
+
+
+def test_without_its_best_epoch_a_later_checkpoint_is_worth_nothing(tmp_path: Path) -> None:
+    for step, best in ((1, 1), (2, 2), (3, 2), (4, 4)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text(f'{{"best_model_checkpoint": "/moved/checkpoint-{best}"}}')
+        (folder / "model.safetensors").write_bytes(b"weights")
+        seal(folder)
+    cut(tmp_path / "checkpoint-2/model.safetensors")
+    assert last_whole(tmp_path) == tmp_path / "checkpoint-4"
+    cut(tmp_path / "checkpoint-4/model.safetensors")
+    assert last_whole(tmp_path) == tmp_path / "checkpoint-1"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1"]
+
+
 def test_curves_need_no_commit_and_leave_git_alone(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     (tmp_path / ".dvc").mkdir()
@@ -186,7 +239,7 @@ def test_only_equal_runs_share_checkpoints(splits: DatasetDict) -> None:
     assert folder == run_folder({"seed": 1}, rows)
     others = [run_folder({"seed": 2}, rows), run_folder({"seed": 1}, rows.select(range(5)))]
     assert folder not in others
-    assert last_complete(folder) is None
+    assert last_whole(folder) is None
 
 
 def test_head_learns_faster_and_norms_and_biases_do_not_decay(
@@ -260,6 +313,7 @@ def test_missing_inputs_are_named(
     with pytest.raises(DataError, match="dvc repro dataset"):
         load_rows(tmp_path, "train", label_names)
     splits["train"].to_parquet(str(tmp_path / "train.parquet"))
+    write_manifest(tmp_path)
     assert load_rows(tmp_path, "train", label_names).features["label"].names == label_names
     with pytest.raises(DataError, match="not those of labels"):
         load_rows(tmp_path, "train", label_names[::-1])

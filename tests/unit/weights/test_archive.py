@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
+import random
+import struct
 import zipfile
 from pathlib import Path
 
@@ -62,6 +66,7 @@ def test_stored_in_half_precision_and_loaded_in_full(tmp_path: Path, monkeypatch
         "model.safetensors",
         "2_Dense/config.json",
         "2_Dense/model.safetensors",
+        "manifest.json",
         "provenance.json",
     }
     tensors = load_file(folder / "model.safetensors")
@@ -106,3 +111,89 @@ def test_parts_in_a_wrong_order_are_explained(tmp_path: Path) -> None:
     (tmp_path / "tiny.zip").write_bytes(whole[40:80] + whole[:40] + whole[80:])
     with pytest.raises(ModelError, match=r"tiny\.zip is damaged, or its parts are in a wrong order"):
         archive.convert(tmp_path / "tiny.zip", tmp_path / "model")
+
+
+def bomb(path: Path, name: str, size: int) -> Path:
+    """An archive with `name` of so many zeros, packed."""
+    write_zip(path, MEMBERS)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as opened, opened.open(name, "w", force_zip64=True) as member:
+        for _ in range(size // 2**20):
+            member.write(bytes(2**20))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("download/extra.safetensors", 2**26, "10 times its own size"),
+        ("download/tokenizer.json", 2**27, r"its 'download/tokenizer\.json' would take 0\.1 GB"),
+    ],
+)
+def test_an_archive_that_unpacks_to_far_more_is_refused(name: str, size: int, message: str, tmp_path: Path) -> None:
+    path = bomb(tmp_path / "tiny.zip", name, size)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(ModelError, match=message):
+        archive.convert(path, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_archive_is_held_against_what_the_model_takes(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "tiny.zip", {**MEMBERS, "download/extra.safetensors": bytes(2**20)})
+    with pytest.raises(ModelError, match=r"more than 4 times the folder_gb of its model \(0\.00 GB\)"):
+        archive.convert(path, tmp_path / "model", folder_gb=0.0001)
+
+
+def test_an_archive_of_too_many_members_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "tiny.zip", MEMBERS | {f"download/{number}.txt": "" for number in range(1001)})
+    with pytest.raises(ModelError, match=r"it has \d+ members, a model's has 1000 at most"):
+        archive.convert(path, tmp_path / "model")
+
+
+def test_members_that_share_their_bytes_are_counted_each(tmp_path: Path) -> None:
+    """One member's bytes under many names, as a bomb without nesting has them."""
+    path = tmp_path / "tiny.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in MEMBERS.items():
+            opened.writestr(name, content)
+        opened.writestr("download/0.safetensors", bytes(2**20))
+        shared = opened.infolist()[-1]
+        for number in range(1, 200):
+            opened.filelist.append(copy.copy(shared))
+            opened.filelist[-1].filename = f"download/{number}.safetensors"
+    with pytest.raises(ModelError, match=r"0\.21 GB unpacked"):
+        archive.convert(path, tmp_path / "model")
+
+
+def test_a_member_that_is_longer_than_announced_gives_no_more(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "tiny.zip", MEMBERS)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("download/extra.json", "{}" + " " * 10**6)
+        size = struct.pack("<L", 10**6 + 2)
+    content = path.read_bytes()
+    assert content.count(size) == 2
+    path.write_bytes(content.replace(size, struct.pack("<L", 2)))
+    with pytest.raises(ModelError, match="is damaged"):
+        archive.convert(path, tmp_path / "model")
+    assert (tmp_path / "model/extra.json").stat().st_size <= 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damage_anywhere_is_nothing_but_a_model_error(seed: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "tiny.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in MEMBERS.items():
+            opened.writestr(name, content)
+    content = bytearray((tmp_path / "tiny.zip").read_bytes())
+    rng = random.Random(seed)
+    place = rng.randrange(len(content) - 40)
+    content[place : place + 40] = rng.randbytes(40)
+    (tmp_path / "tiny.zip").write_bytes(content)
+    # A change to a date or to a member that is left out is none.
+    with contextlib.suppress(ModelError):
+        archive.convert(tmp_path / "tiny.zip", tmp_path / "model")
+
+
+@pytest.mark.parametrize("config", ["[1]", "{", "3"])
+def test_a_configuration_that_is_none_is_told(config: str, tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "tiny.zip", {**MEMBERS, "download/config.json": config})
+    with pytest.raises(ModelError, match=r"tiny\.zip: its config\.json is no JSON mapping"):
+        archive.convert(path, tmp_path / "model")

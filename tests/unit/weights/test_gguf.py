@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import struct
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from gguf import GGUFWriter, TokenType
@@ -114,6 +117,78 @@ def test_tokenizer_template_and_stops(words: np.ndarray, tmp_path: Path) -> None
     assert (tokenizer.pad_token_id, tokenizer.eos_token_id) == (end_of_text, end_of_turn)
     generation = GenerationConfig.from_pretrained(folder)
     assert (generation.eos_token_id, generation.pad_token_id) == ([end_of_turn, end_of_text], end_of_text)
+
+
+def position(content: bytes, part: bytes) -> int:
+    assert content.count(part) == 1
+    return content.index(part)
+
+
+def edited(content: bytes, place: int, layout: str, value: int) -> bytes:
+    new = struct.pack(layout, value)
+    return content[:place] + new + content[place + len(new) :]
+
+
+@pytest.fixture
+def whole(words: np.ndarray, tmp_path: Path) -> bytes:
+    write_gguf(tmp_path / "whole.gguf", words, words)
+    return (tmp_path / "whole.gguf").read_bytes()
+
+
+def refused(content: bytes, folder: Path) -> str:
+    """What is said of such a file, within seconds and without much memory."""
+    (folder / "broken.gguf").write_bytes(content)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    room = psutil.Process().memory_info().vms + 2**30
+    resource.setrlimit(resource.RLIMIT_AS, (room, limits[1]))
+    try:
+        with pytest.raises(ModelError, match=r"broken\.gguf") as error:
+            gguf.convert(folder / "broken.gguf", folder / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert len(str(error.value).splitlines()) == 1
+    return str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.001, 0.01, 0.05, 0.1, 0.3, 0.6, 0.9, 0.999])
+def test_a_cut_file_is_refused(share: float, whole: bytes, tmp_path: Path) -> None:
+    refused(whole[: int(share * len(whole))], tmp_path)
+
+
+@pytest.mark.parametrize("count", [2**20, 2**31, 2**40, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("place", [8, 16])
+def test_a_huge_count_is_refused(place: int, count: int, whole: bytes, tmp_path: Path) -> None:
+    assert "cut or damaged" in refused(edited(whole, place, "<Q", count), tmp_path)
+
+
+def test_a_huge_list_or_name_is_refused(whole: bytes, tmp_path: Path) -> None:
+    tokens = position(whole, b"tokenizer.ggml.tokens") + len(b"tokenizer.ggml.tokens") + 8
+    assert "announced" in refused(edited(whole, tokens, "<Q", 2**62), tmp_path)
+    assert "announced" in refused(edited(whole, 24, "<Q", 2**62), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["block_count", "embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv"],
+)
+def test_a_model_larger_than_its_tensors_is_refused(name: str, whole: bytes, tmp_path: Path) -> None:
+    place = position(whole, f"qwen2.{name}".encode() + struct.pack("<I", 4)) + len(f"qwen2.{name}") + 4
+    assert f"in qwen2.{name}" in refused(edited(whole, place, "<I", 2**31), tmp_path)
+
+
+def test_settings_that_do_not_belong_together_are_refused(whole: bytes, tmp_path: Path) -> None:
+    place = position(whole, b"qwen2.embedding_length") + len(b"qwen2.embedding_length") + 4
+    refused(edited(whole, place, "<I", 1), tmp_path)
+    refused(whole.replace(b"qwen2", b"qwenX"), tmp_path)
+    lacking = refused(whole.replace(b"ffn_up.weight", b"ffn_uq.weight"), tmp_path)
+    assert "lacks model.layers.0.mlp.up_proj.weight, which would be random" in lacking
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_bytes_after_the_magic_are_refused(seed: int, whole: bytes, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    version = whole[4:8] if seed % 2 else b""
+    assert "cut or damaged" in refused(b"GGUF" + version + rng.bytes(20_000), tmp_path)
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

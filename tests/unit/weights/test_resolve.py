@@ -94,7 +94,8 @@ def test_a_new_model_replaces_all_of_the_former(existing: Path, tmp_path: Path) 
     (folder / "1_Pooling").mkdir(parents=True)
     (folder.parent / ".student.partial").mkdir()
     resolve(from_path(existing), folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "provenance.json"]
+    files = ["config.json", "manifest.json", "model.safetensors", "provenance.json"]
+    assert sorted(path.name for path in folder.iterdir()) == files
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""What the files named in params.yaml hold, checked before anything works for hours on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages.common.config import require
+from stages.common.io import DATA
+from stages.common.provenances import SYNTHETIC_STEPS
+from stages.common.templates import load_template
+from stages.composition.params import Params
+from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
+from stages.ingestion.intake import Intake
+from stages.vocabulary.vocabulary import read_vocabulary
+
+# A larger file of reviews is looked into, and left to stage `ingest`: composing is to take seconds.
+MOST_BYTES = 2**24
+
+
+def check_inputs(params: Params) -> None:
+    """Read every file that a user writes, as the stages will.
+
+    Raises:
+        ConfigError, DataError: what some stage would stop at: an unknown label, a seed that is a checked review, a
+            prompt that is no template, too few reviews for a split, and whatever keeps a file from being read.
+    """
+    names = params.labels.names
+    for label in params.train.loss.class_weights:
+        require(label in names, f"train.loss.class_weights: {label!r} is not one of {', '.join(names)}")
+    folder = Path(params.data.gold.folder).resolve()
+    require(
+        not DATA.resolve().is_relative_to(folder),
+        f"data.gold.folder={params.data.gold.folder} holds {DATA}/, the results of the run; put checked files into a "
+        "folder of their own",
+    )
+    for template in (params.prompt.template, *(getattr(params.generate, step).template for step in SYNTHETIC_STEPS)):
+        load_template(template, str)
+    vocabulary = read_vocabulary(params.vocabulary, names)
+    gold = read_gold(params.data, names)
+    calibration = read_calibration(params.data, names, gold)
+    intake = Intake(params.data, reserved(gold, calibration, vocabulary.seeds))
+    reviews = raw_texts(params.data)
+    if Path(params.data.path).is_file() and Path(params.data.path).stat().st_size > MOST_BYTES:
+        next(reviews)
+        return
+    for rows, texts in reviews:
+        intake.take_in(rows, texts)
+    intake.counts(gold, calibration)

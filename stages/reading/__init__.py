@@ -1,0 +1,1 @@
+"""Tables that users bring, whatever wrote them: read whole and right, or refused with the place at fault."""
