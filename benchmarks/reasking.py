@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.teacher_prompts import read_prompt
+from benchmarks.teacher_prompts import distributions, read_prompt
 from stages.common.arrays import FloatArray, label_indices
 from stages.common.io import DATA, read_table
 from stages.composition.params import load_all
@@ -69,7 +69,7 @@ def main() -> None:
         "seeds": seeds,
     }.items():
         teacher = Teacher(model, names, prompt, params.label, pool)
-        again = teacher.distributions(teacher.choices(flagged["text"].to_list(), shown))
+        again = distributions(teacher, flagged["text"].to_list(), shown)
         pooled = [right(combine(again, opinion, weight)) for weight in WEIGHTS]
         print(f"| asked again, shown {shown} | {right(again)} | {' | '.join(pooled)} |", flush=True)
 

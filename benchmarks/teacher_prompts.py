@@ -21,13 +21,15 @@ from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from benchmarks.score_checked import checked_rows, random_rows
+from stages.common.arrays import FloatArray
+from stages.common.errors import BackendError
 from stages.common.io import DATA
 from stages.composition.params import Params, load_all
 from stages.ingestion.cleaning import clean
 from stages.labelling.calibration import batch_prior, calibrate, contextual_prior
 from stages.labelling.config import Prompt
-from stages.labelling.teacher import Teacher
-from stages.llm.backend import open_backend
+from stages.labelling.teacher import Teacher, given_choices
+from stages.llm.backend import Refusal, open_backend
 from stages.llm.cache import CachedModel
 from stages.scoring.evaluation import Answers, Evaluation
 from stages.scoring.scores import Score, scores
@@ -55,8 +57,8 @@ def main() -> None:
         print("| prompt | calibration | weighted F1 | macro F1 | ECE |\n|---|---|---|---|---|", flush=True)
         for name in arguments.prompts:
             teacher = make_teacher(name, model, params)
-            raw = teacher.distributions(teacher.choices([clean(text) for text in rows["text"]], f"{file.stem} {name}"))
-            content_free = teacher.distributions(teacher.choices(teacher.label.content_free, "content-free"))
+            raw = distributions(teacher, [clean(text) for text in rows["text"]], f"{file.stem} {name}")
+            content_free = distributions(teacher, teacher.label.content_free, "content-free")
             priors = {
                 "none": np.ones(len(teacher.labels)),
                 "contextual": contextual_prior(content_free),
@@ -100,6 +102,19 @@ def draw(diagrams: pd.DataFrame, picture: Path) -> None:
         panel.label_outer()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(CALIBRATIONS))
     figure.savefig(picture, dpi=90)
+
+
+def distributions(teacher: Teacher, texts: list[str], description: str) -> FloatArray:
+    """What the teacher answers, uncalibrated, shape (texts, labels); a measurement leaves no text out.
+
+    Raises:
+        BackendError: the model refuses a text.
+    """
+    choices = teacher.choices(texts, description)
+    for text, choice in zip(texts, choices, strict=True):
+        if isinstance(choice, Refusal):
+            raise BackendError(f"{text[:60]!r} got no answer: {choice.reason}")
+    return teacher.distributions(given_choices(choices))
 
 
 def make_teacher(name: str, model: CachedModel, params: Params) -> Teacher:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.teacher_prompts import distributions
 from stages.common.errors import BackendError, ConfigError
 from stages.common.templates import load_template
 from stages.labelling.teacher import Teacher
@@ -160,8 +161,12 @@ def test_a_review_that_the_model_refuses_is_one_row_without_a_label(teacher):
     assert labelled["label"].to_list() == ["обувь", "", "нет товара"]
     assert labelled["failure"].to_list() == ["", "too long", ""]
     assert np.isnan(labelled["confidence"]).to_list() == [False, True, False]
+    # A measurement would not be of the rows that it names.
+    with pytest.raises(BackendError, match="'посуда разбилась' got no answer: too long"):
+        distributions(picky, frame["text"].to_list(), "measured")
     plain, _ = teacher.label_reviews(frame)
     assert np.array_equal(labelled["probabilities"][5], plain["probabilities"][5])
+    assert distributions(teacher, frame["text"].to_list(), "measured").sum(axis=1) == pytest.approx(1)
 
 
 def test_an_explanation_that_the_model_refuses_is_its_rows_failure_and_not_asked_again(teacher):
