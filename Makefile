@@ -11,6 +11,8 @@ VENV := .venv
 READY := $(VENV)/.ready
 # `make setup-gpu` leaves this mark, and every later target keeps to that extra of uv.lock.
 EXTRA := $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
+# So does `make setup-scale`, beside either.
+SCALE := $(if $(wildcard $(VENV)/.scale),--extra scale)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # SET="data=own data.path=reviews.csv" composes another configuration.
 SET ?=
@@ -20,7 +22,8 @@ export OVERRIDES := $(value SET)
 # Two processes: while one waits for a model to load, the other computes.
 WORKERS := --numprocesses 2 --dist loadfile
 
-.PHONY: help setup setup-gpu lock doctor pin cache repro params report benchmark deps test test-all lint format clean
+.PHONY: help setup setup-gpu setup-scale lock doctor pin cache repro smoke params report benchmark deps test test-all lint \
+	format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -31,6 +34,11 @@ setup-gpu: | $(VENV)/bin/python  ## the same with ordinary vLLM, for NVIDIA card
 	test -e $(VENV)/.gpu || rm -f $(READY)
 	touch $(VENV)/.gpu
 	$(MAKE) setup
+
+setup-scale: | $(VENV)/bin/python  ## adds Ray, for replicas of a model on several cards or machines (docs/scale.md)
+	@test -e $(VENV)/.scale || rm -f $(READY)
+	@touch $(VENV)/.scale
+	@$(MAKE) --no-print-directory setup
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
@@ -51,7 +59,7 @@ ifeq ($(EXTRA),cpu)
 	@$(VENV)/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r $(VENV)/torch.txt 2>/dev/null \
 		|| echo "pip's sources have no torch $$(sed -n 's/^torch==\([^ ]*\).*/\1/p' $(VENV)/torch.txt): uv fetches it from PyTorch's index"
 endif
-	$(VENV)/bin/uv sync --locked --extra $(EXTRA)
+	$(VENV)/bin/uv sync --locked --extra $(EXTRA) $(SCALE)
 	touch $@
 
 # DVC writes dvc.lock in place: a kill may leave half of it. What the stages made comes back from DVC's cache.
@@ -61,6 +69,13 @@ repro: $(READY)  ## rebuild everything that is out of date: labels, student, met
 	@! $(HALF_A_LOCK) || { mv dvc.lock .dvc/tmp/; echo "dvc.lock was cut off: moved to .dvc/tmp/"; }
 	dvc repro
 	@python -m stages.headline --since $(BEGAN)
+
+# By its absolute path: from there, a relative one would lead elsewhere.
+smoke: $(READY)  ## the whole chain on 20 of your reviews, in .smoke/, apart from your results (SET as of params)
+	@python -m stages.smoke --line="$$OVERRIDES"
+	@export RAZMETKA_CACHE="$$(python -m stages.cache --folder)" && cd .smoke && \
+		{ ! $(HALF_A_LOCK) || rm dvc.lock; } && \
+		dvc repro && python -m stages.headline --times && python -m stages.smoke --tell
 
 doctor: $(READY)  ## what this machine has, which profiles it can run, what params.yaml needs
 	@python -m stages.doctor
@@ -88,11 +103,11 @@ lock: $(READY)  ## resolve uv.lock anew from pyproject.toml; versions stay where
 deps: $(READY)  ## write the code that each stage runs into dvc.yaml, after an import has changed
 	python -m tests.code_deps
 
-test: $(READY)  ## fast tests, then the real chain on a handful of reviews
+test: setup-scale  ## fast tests, then the real chain on a handful of reviews
 	python -m pytest -m "not slow" $(WORKERS)
 
-test-all: $(READY)  ## all tests, slow ones too
-	python -m pytest $(WORKERS)
+test-all: setup-scale  ## all tests, slow ones too
+	python -m pytest $(WORKERS) --hypothesis-profile explore
 
 lint: $(READY)  ## ruff, mypy, import-linter
 	ruff check .

@@ -25,7 +25,7 @@ from stages.composition.params import Params, load_all
 from stages.curate import curated
 from stages.curation.second_opinion import SecondOpinion
 from stages.curation.written import fit_on_vocabulary
-from stages.hardware.machine import look
+from stages.hardware.machine import cpu_model
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel, ResponseCache
@@ -58,7 +58,7 @@ def main() -> None:
             }.items()
         ]
     dtype = engine_dtype(params.vllm.dtype)
-    print(f"the last run's labels against those of {look(Path()).cpu} in {dtype}\n")
+    print(f"the last run's labels against those of {cpu_model()} in {dtype}\n")
     print(table(list(rows[0]), [[str(value) for value in row.values()] for row in rows]))
     write_json(output, {"dtype": dtype, "teacher": params.models["teacher"].name, "results": rows})
 

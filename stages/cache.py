@@ -37,6 +37,7 @@ FOLDERS = {
     "wheels": "downloads of PyPI wheels",
     "hub": "downloads from the model hub",
     "conversions": "digests of converted weights",
+    "shards": "questions and answers of replicas, a folder for each model",
 }
 DATABASES = ("responses", "vectors", "digests")
 
@@ -62,10 +63,14 @@ def main() -> None:
     parser.add_argument("--prune", action="store_true", help="remove what killed runs left behind")
     parser.add_argument("--older-than", type=float, metavar="DAYS", help="with --prune: and what was not used so long")
     parser.add_argument("--check", action="store_true", help="look for damage, and for answers that are none")
+    parser.add_argument("--folder", action="store_true", help="print its absolute path alone")
     options = parser.parse_args()
     if options.older_than is not None and not options.prune:
         parser.error("--older-than says what --prune removes")
     folder = cache_folder()
+    if options.folder:
+        print(folder.absolute())
+        return
     if options.prune:
         before = size_of(folder)
         prune(folder, options.older_than)

@@ -6,6 +6,8 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from stages.common.arrays import FloatArray
 from stages.common.config import load, section
 from stages.common.errors import ModelError, run_stage
@@ -61,7 +63,9 @@ def export(source: Path, folder: Path, rows: Rows, params: Params) -> Gate:
     link_or_copy(source / TOKENIZER, folder / TOKENIZER)
     # Known since the student's confidence was fitted to them.
     itself = student_probabilities(source, rows.texts, params.answer.batch_size)
-    student = Classifier(source)
+    # By the weights as they are stored and in fp32, as the graph: `itself` may be from training, and from a card.
+    student = Classifier(source, "cpu")
+    exact = student.predict_proba(rows.texts[:FEW], params.answer.batch_size)
     tokenizer = student.tokenizer
     write_classifier(student.model, folder / FULL)
     write_quantized(folder / FULL, folder / QUANTIZED)
@@ -71,7 +75,7 @@ def export(source: Path, folder: Path, rows: Rows, params: Params) -> Gate:
         return OnnxClassifier(folder).predict_proba(texts, params.answer.batch_size)
 
     fp32, int8 = answers(FULL, rows.texts[:FEW]), answers(QUANTIZED, rows.texts)
-    gate = judge(rows, itself, fp32, int8, params.export.max_f1_drop)
+    gate = judge(rows, itself, int8, float(np.abs(fp32 - exact).max()), params.export.max_f1_drop)
     if gate.max_difference_fp32 > ROUNDING:
         raise ModelError(
             f"{FULL} answers by {gate.max_difference_fp32:g} otherwise than {source}: ONNX has no equal of "

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 
+from stages.cluster.config import Execute
+from stages.cluster.executor import open_model
 from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import DATA, read_json, read_table, write_table
+from stages.common.io import DATA, read_json, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.templates import PromptTemplate, load_template
@@ -22,7 +24,6 @@ from stages.embedding.embedder import Embedder
 from stages.embedding.stored import read_embeddings, write_embeddings
 from stages.labelling.config import Label, Prompt
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
 from stages.llm.config import Vllm
 from stages.synthesis.config import Generate, Step
@@ -47,6 +48,7 @@ class Params:
     labels: Labels
     vocabulary: VocabularyFiles
     vllm: Vllm
+    execute: Execute
     prompt: Prompt
     label: Label
     embed: Embed
@@ -62,6 +64,10 @@ def main() -> None:
     shared = writer(params, material)
     for name in SYNTHETIC_STEPS:
         material = replace(material, earlier=write_step(name, params, shared, material))
+    spent = {"generator": asdict(shared.generator.spent)}
+    if shared.teacher is not None:
+        spent["teacher"] = asdict(shared.teacher.model.spent)
+    write_json(DATA / "synthetic/spent.json", spent)
 
 
 def write_step(name: str, params: Params, shared: Writer, material: Material) -> Written:
@@ -122,12 +128,12 @@ def writer(params: Params, material: Material) -> Writer:
     One engine serves generator and teacher where they are the same model.
     """
     names, seeds = params.labels.names, material.vocabulary.seeds
-    generator = open_backend(params.generate.backend, DATA / "models/generator", params.vllm)
+    generator = open_model(params.generate.backend, DATA / "models/generator", params.vllm, params.execute)
     opinion, teacher = None, None
     if params.curate.policy != "none":
         opinion = fit_on_vocabulary(material.vocabulary, names, params.curate.regularisation)
     if params.generate.filters.readers == "both":
-        reader = open_backend(params.label.backend, DATA / "models/teacher", params.vllm)
+        reader = open_model(params.label.backend, DATA / "models/teacher", params.vllm, params.execute)
         reader = generator if reader.identity == generator.identity else reader
         teacher = Teacher(CachedModel(reader), names, params.prompt, params.label, seeds)
     return Writer(

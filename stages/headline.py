@@ -70,7 +70,15 @@ def main() -> None:
     """Print scores, latency and times."""
     parser = argparse.ArgumentParser(description="Print scores and latency of the last run, and where its time went.")
     parser.add_argument("--since", type=float, help="seconds since 1970; what ran before is not listed")
-    since: float | None = parser.parse_args().since
+    parser.add_argument("--times", action="store_true", help="where the time went alone")
+    options = parser.parse_args()
+    if not options.times:
+        print_scores()
+    print_times(options.since)
+
+
+def print_scores() -> None:
+    """Print scores and latency."""
     files = METRICS / "scores.csv", DATA / "latency/latency.json"
     for path in files:
         if not path.is_file():
@@ -82,7 +90,6 @@ def main() -> None:
         f"\none review {single['mean_ms']:.1f} ms (median {single['p50_ms']:.1f}, 95% under {single['p95_ms']:.1f}); "
         f"in batches {latency['batched']['texts_per_second']:.0f} reviews a second"
     )
-    print_times(since)
 
 
 if __name__ == "__main__":

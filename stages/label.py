@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
+from stages.cluster.config import Execute
+from stages.cluster.executor import open_model
 from stages.common.config import load, section
 from stages.common.errors import DataError, run_stage
 from stages.common.io import DATA, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.labelling.config import Label, Prompt
 from stages.labelling.teacher import Teacher
-from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
 from stages.llm.config import Vllm
 from stages.vocabulary.config import VocabularyFiles
@@ -26,6 +28,7 @@ class Params:
     labels: Labels
     vocabulary: VocabularyFiles
     vllm: Vllm
+    execute: Execute
     prompt: Prompt
     label: Label
 
@@ -33,7 +36,7 @@ class Params:
 def main() -> None:
     """Read `data/ingest/`; write `data/label/`."""
     params = load(Params)
-    backend = open_backend(params.label.backend, DATA / "models/teacher", params.vllm)
+    backend = open_model(params.label.backend, DATA / "models/teacher", params.vllm, params.execute)
     seeds = read_seeds(params.vocabulary.seeds, params.labels.names)
     teacher = Teacher(CachedModel(backend), params.labels.names, params.prompt, params.label, seeds)
     reviews, prior = teacher.label_reviews(read_table(DATA / "ingest/reviews.parquet"))
@@ -55,6 +58,7 @@ def main() -> None:
         logger.warning("%d checked reviews got no label from the teacher, the first one: %s", len(lost), reason)
     answers = unique_gold.loc[unique_gold["failure"] == "", ["id", "label", "confidence", "probabilities"]]
     write_table(DATA / "label/gold.parquet", gold[["gold_set", "id"]].merge(answers, on="id"))
+    write_json(DATA / "label/spent.json", {"teacher": asdict(teacher.model.spent)})
     logger.info("%d reviews labelled, %d in %s", len(parsed), len(reviews) - len(parsed), DATA / "label/quarantine.csv")
 
 

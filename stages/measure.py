@@ -8,17 +8,22 @@ import pandas as pd
 
 from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.io import DATA, METRICS, read_table, write_json, write_table
+from stages.common.io import DATA, METRICS, read_json, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.embedding.stored import read_embeddings
 from stages.labelling.config import Label
+from stages.llm.spending import Spent, spending
 from stages.measures.labels import changes, curation, labelling
 from stages.measures.rows import train_counts
 from stages.measures.steps import StepMeasures, became, rejected
 from stages.measures.synthetic import Sample, as_table, measure_step
 from stages.synthesis.plan import shortfall, step_wanted
 from stages.synthesis.reasons import REASONS
+from stages.weights.config import Model
+
+# The stages that ask language models, and the folder in which each says what that took.
+SPENDING = {"label": "label", "generate": "synthetic"}
 
 
 @section
@@ -27,11 +32,12 @@ class Params:
 
     seed: int
     labels: Labels
+    models: dict[str, Model]
     label: Label
 
 
 def main() -> None:
-    """Write `data/measures/`, `metrics/classes.csv` and `metrics/synthetic.csv`."""
+    """Write `data/measures/`, `metrics/classes.csv`, `metrics/synthetic.csv` and `metrics/spending.csv`."""
     params = load(Params)
     names = params.labels.names
     labelled, reviews = read_table(DATA / "label/labels.parquet"), read_table(DATA / "curate/labels.parquet")
@@ -46,6 +52,10 @@ def main() -> None:
     tables = [measured(step, train, names, params.seed).assign(step=step) for step in SYNTHETIC_STEPS]
     of_all = pd.concat(tables).query("`class` == 'all'")
     write_table(METRICS / "synthetic.csv", of_all[["step", "measure", "synthetic", "real"]])
+    spent = {stage: read_json(DATA / folder / "spent.json") for stage, folder in SPENDING.items()}
+    taken = {stage: {role: Spent(**counts) for role, counts in roles.items()} for stage, roles in spent.items()}
+    servers = {role: model.server for role, model in params.models.items()}
+    write_table(METRICS / "spending.csv", spending(taken, servers))
 
 
 def measured(step: str, train: pd.DataFrame, names: list[str], seed: int) -> pd.DataFrame:

@@ -36,7 +36,8 @@ def main() -> None:
     models = params.models
     if role not in models:
         raise ConfigError(f"models.{role} is not in params.yaml; the roles there are {', '.join(sorted(models))}")
-    require_hardware(params.vllm)
+    if models[role].server is None:
+        require_hardware(params.vllm)
     provenance = resolve(models[role], DATA / "models" / role)
     for name, digest in provenance["sha256"].items():
         logger.info("%s/%s: SHA-256 %s", DATA / "models" / role, name, digest)

@@ -50,8 +50,10 @@ def main() -> None:
     start = time.perf_counter()
     encoder = Encoder(params.distil.encoder, params.labels.names, params.train, params.seed)
     curves = Curves(METRICS / "train" / variant)
-    what = {"train": dataclasses.asdict(params.train), "seed": params.seed, "encoder": encoder.identity}
-    checkpoints = run_folder({**what, "variant": variant}, rows.train, rows.validation) if params.train.epochs else None
+    # What is computed twice comes out the same: a run that memory did not suffice for goes on with less.
+    how = dataclasses.asdict(params.train) | {"gradient_checkpointing": None}
+    what = {"train": how, "seed": params.seed, "encoder": encoder.identity, "variant": variant}
+    checkpoints = run_folder(what, rows.train, rows.validation) if params.train.epochs else None
     target = DATA / "students" / variant
     with atomic_folder(target) as folder:
         if checkpoints:
@@ -70,7 +72,7 @@ def main() -> None:
                 # Of a trained encoder nobody else has the like.
                 "encoder": None if params.train.epochs else encoder.identity,
                 # Where what it gives for a text may be found, if others share it.
-                "means": {"space": encoder.space, "prompt": params.train.prompt} if encoder.is_frozen else None,
+                "means": encoder.means if encoder.is_frozen else None,
             },
         )
         write_manifest(folder)

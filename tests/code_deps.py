@@ -3,7 +3,7 @@
 DVC does not follow imports, so every stage has to name the files that it runs: all of them, or an edit would not rerun
 it; and no others, or an edit would rerun it for nothing. A package whose files it runs all is named as a folder. The
 backend of a language model is imported by its name in params.yaml; dvc.yaml names it so by hand, as
-`stages/llm/${label.backend}_backend.py`.
+`stages/llm/${label.backend}_backend.py`. What any of them imports is among the deps of who may open one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "dvc.yaml"
+OPENS_BACKENDS = ROOT / "stages/llm/backend.py"
 
 
 def main() -> None:
@@ -51,6 +52,9 @@ def closure(file: Path) -> set[Path]:
     while open_files:
         seen |= open_files
         open_files = {found for path in open_files for found in imported(path)} - seen
+        if OPENS_BACKENDS in seen:
+            backends = OPENS_BACKENDS.parent.glob("*_backend.py")
+            open_files |= {found for backend in backends for found in imported(backend)} - seen
     return seen
 
 

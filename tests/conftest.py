@@ -17,9 +17,11 @@ ROOT = Path(__file__).parents[1]
 # A shell starts what it runs in the background with Ctrl-C ignored, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long one example takes says more about the machine than about the code.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# How long one example takes says more about the machine than about the code. The same examples every time, so that a
+# change is what turns a test red; `make test-all` looks for new ones.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile("same")
 
 # Tests never fetch anything from a hub, and their small models need no second thread.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

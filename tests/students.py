@@ -18,6 +18,8 @@ from transformers import (
     Gemma3TextConfig,
     Gemma3TextModel,
     PreTrainedTokenizerFast,
+    T5Config,
+    T5EncoderModel,
     XLMRobertaConfig,
     XLMRobertaModel,
 )
@@ -53,7 +55,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of a random BERT without pooler (as e5 is), a random XLM-R and a random EmbeddingGemma, by name."""
+    """Folders of a random BERT without pooler (as e5 is), XLM-R, EmbeddingGemma and T5 encoder, by name."""
     words = sorted({word for texts in REVIEWS.values() for text in texts for word in text.split()})
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words])}
     rules = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -86,12 +88,17 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "layer_types": ["sliding_attention", "full_attention"],
         "sliding_window": 4,
     }
+    t5 = T5Config(
+        vocab_size=len(vocabulary), d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2,
+        feed_forward_proj="gated-gelu", pad_token_id=1,
+    )  # fmt: skip
     torch.manual_seed(0)
     folders = {}
     for name, model in (
         ("bert", BertModel(BertConfig(**size), add_pooling_layer=False)),  # type: ignore[no-untyped-call]
         ("xlm-roberta", XLMRobertaModel(XLMRobertaConfig(**size), add_pooling_layer=False)),  # type: ignore[no-untyped-call]
         ("gemma3", Gemma3TextModel(Gemma3TextConfig(**size, **gemma))),
+        ("t5", T5EncoderModel(t5)),
     ):
         folders[name] = tmp_path_factory.mktemp(name)
         model.save_pretrained(folders[name])
@@ -135,6 +142,7 @@ def train_settings(loss_settings: Loss) -> Train:
         layers=None,
         precision="fp32",
         gradient_checkpointing=False,
+        processes=1,
         soft_label_weight=0.5,
         confidence_weighting=False,
         temperature_scaling=True,

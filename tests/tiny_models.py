@@ -1,4 +1,4 @@
-"""Random models of the architectures of `profile=gpu`, seconds to make: `python -m tests.tiny_models data/tiny`.
+"""Random models of the architectures that profiles name, seconds to make: `python -m tests.tiny_models data/tiny`.
 
 What they answer means nothing. They take the roads that the real ones take: vLLM's Qwen3, a chat template that knows
 `enable_thinking`, XLM-RoBERTa's positions and vocabulary, a sentence-transformers folder with its own pooling.
@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
@@ -24,8 +24,11 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
+    T5Config,
+    T5EncoderModel,
     XLMRobertaConfig,
     XLMRobertaForMaskedLM,
+    XLMRobertaModel,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -49,9 +52,9 @@ SIZE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "nu
 
 
 def make_all(folder: Path) -> None:
-    """Write `qwen3`, `xlm-roberta`, `sbert` and `nli` into `folder`."""
+    """Write each of `MODELS` into a folder of its name in `folder`."""
     texts = sample_texts()
-    for name, make in (("qwen3", qwen3), ("xlm-roberta", xlm_roberta), ("sbert", sbert), ("nli", nli)):
+    for name, make in MODELS.items():
         torch.manual_seed(0)
         make(folder / name, texts)
 
@@ -124,9 +127,49 @@ def sbert(folder: Path, texts: list[str]) -> None:
         mask_token="[MASK]", model_max_length=512,
     )  # fmt: skip
     save(folder, BertModel(BertConfig(**SIZE, vocab_size=len(tokenizer))), tokenizer)
+    describe_pooling(folder, "mean")
+
+
+def frida(folder: Path, texts: list[str]) -> None:
+    """T5EncoderModel with gated GELU and a description that pools by the first token; BPE, no word for the padding."""
+    rules = Tokenizer(models.BPE(unk_token="<unk>"))
+    rules.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    rules.decoder = decoders.ByteLevel()
+    special = ["<pad>", "<s>", "</s>", "<unk>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    rules.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=3000, special_tokens=special, initial_alphabet=alphabet)
+    )
+    rules.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 1), add_prefix_space=False)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=rules, bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", unk_token="<unk>",
+        pad_token="<pad>", model_max_length=512,
+    )  # fmt: skip
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=64, d_kv=16, d_ff=128, num_layers=2, num_heads=2,
+        feed_forward_proj="gated-gelu", tie_word_embeddings=False, pad_token_id=0, eos_token_id=2,
+        decoder_start_token_id=0,
+    )  # fmt: skip
+    save(folder, T5EncoderModel(config), tokenizer)
+    describe_pooling(folder, "cls")
+
+
+def e5_instruct(folder: Path, texts: list[str]) -> None:
+    """XLMRobertaModel, without the head of its pretraining, in half precision, with a description: mean and norm."""
+    tokenizer = unigram_tokenizer(texts, ["<s>", "<pad>", "</s>", "<unk>"], "<s>", "</s>")
+    config = XLMRobertaConfig(
+        **SIZE, vocab_size=len(tokenizer), max_position_embeddings=514, type_vocab_size=1, pad_token_id=1,
+        layer_norm_eps=1e-5,
+    )  # fmt: skip
+    save(folder, XLMRobertaModel(config).half(), tokenizer)
+    describe_pooling(folder, "mean")
+
+
+def describe_pooling(folder: Path, pooling: str) -> None:
+    """Make the model in `folder` one of sentence-transformers."""
     transformer = Transformer(str(folder))
-    pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
-    SentenceTransformer(modules=[transformer, pooling]).save(str(folder), create_model_card=False)
+    modules = [transformer, Pooling(transformer.get_embedding_dimension(), pooling_mode=pooling), Normalize()]
+    SentenceTransformer(modules=modules).save(str(folder), create_model_card=False)
 
 
 def unigram_tokenizer(texts: list[str], special: list[str], first: str, last: str) -> PreTrainedTokenizerFast:
@@ -152,6 +195,15 @@ def save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFas
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
+
+MODELS = {
+    "qwen3": qwen3,
+    "xlm-roberta": xlm_roberta,
+    "sbert": sbert,
+    "nli": nli,
+    "frida": frida,
+    "e5-instruct": e5_instruct,
+}
 
 if __name__ == "__main__":
     make_all(Path(sys.argv[1]))

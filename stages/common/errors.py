@@ -10,8 +10,8 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from stages.common.interruption import ANEW, ends_within_seconds
 from stages.common.progress import silence_libraries
@@ -19,6 +19,8 @@ from stages.common.record import recorded
 
 # What a disk says that takes no more; anything else that an OSError may mean is a fault of the code.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# What libraries below torch say of a graphics card without memory, in errors without a kind of their own.
+_CARD = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "[CUDA]: out of memory")
 
 
 class RazmetkaError(Exception):
@@ -45,6 +47,31 @@ class BackendError(RazmetkaError):
         self.retryable = retryable
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether `error` says that a graphics card has no memory left."""
+    # Who has not imported torch has asked no card.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CARD)
+
+
+@contextmanager
+def card_memory(remedy: str) -> Iterator[None]:
+    """Say what helps where the graphics card's memory does not suffice for what is done within.
+
+    Raises:
+        ConfigError: it does not; the message ends with `remedy`, which names settings.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+        raise ConfigError(f"the graphics card's memory does not suffice ({reason}): {remedy}") from error
+
+
 def run_stage(main: Callable[[], None], kept: str = ANEW) -> None:
     """Run a stage's `main` with logging set up; explain known failures in one line and exit 1.
 
@@ -59,7 +86,8 @@ def run_stage(main: Callable[[], None], kept: str = ANEW) -> None:
     stage = os.environ.get("DVC_STAGE")
     with ends_within_seconds(kept):
         try:
-            with recorded(stage) if stage else nullcontext():
+            smaller = "end what else runs on the card, or lower the batch_size of what this computes"
+            with recorded(stage) if stage else nullcontext(), card_memory(smaller):
                 main()
         except RazmetkaError as error:
             sys.exit(f"{type(error).__name__}: {error}")

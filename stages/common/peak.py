@@ -66,12 +66,15 @@ def memory_rate() -> float:
 def engine_dtype(wanted: str) -> str:
     """What `vllm.dtype` comes to here.
 
-    `auto` is float32 on a CPU without bfloat16 arithmetic, where vLLM would fall back to a far slower path.
+    `auto` is bfloat16 where it is computed with; on a card before Ampere float16, and on a processor without it
+    float32, as vLLM would fall back to a far slower path.
     """
     import torch
 
-    if wanted != "auto" or torch.cuda.is_available():
+    if wanted != "auto":
         return wanted
+    if torch.cuda.is_available():
+        return "bfloat16" if torch.cuda.get_device_capability() >= (8, 0) else "float16"
     return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
 
 

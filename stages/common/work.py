@@ -138,7 +138,7 @@ def encoder(folder: Path) -> Weights:
             for name in opened.keys():  # noqa: SIM118  # it is no mapping
                 shape = opened.get_slice(name).get_shape()
                 is_table = "embed" in name and len(shape) > 1
-                if not is_table and not name.startswith(("lm_head", "cls.", "classifier", "pooler")):
+                if not is_table and not name.startswith(("lm_head", "cls.", "classifier", "pooler", "shared")):
                     body += math.prod(shape)
     return Weights(body)
 

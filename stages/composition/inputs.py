@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from stages.common.config import require
@@ -9,16 +10,19 @@ from stages.common.io import DATA
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.templates import load_template
 from stages.composition.params import Params
+from stages.composition.room import too_long
 from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
 from stages.ingestion.intake import Intake
 from stages.vocabulary.vocabulary import read_vocabulary
+
+logger = logging.getLogger(__name__)
 
 # A larger file of reviews is looked into, and left to stage `ingest`: composing is to take seconds.
 MOST_BYTES = 2**24
 
 
 def check_inputs(params: Params) -> None:
-    """Read every file that a user writes, as the stages will.
+    """Read every file that a user writes, as the stages will; warn of reviews that the teacher may have no room for.
 
     Raises:
         ConfigError, DataError: what some stage would stop at: an unknown label, a seed that is a checked review, a
@@ -36,6 +40,8 @@ def check_inputs(params: Params) -> None:
     for template in (params.prompt.template, *(getattr(params.generate, step).template for step in SYNTHETIC_STEPS)):
         load_template(template, str)
     vocabulary = read_vocabulary(params.vocabulary, names)
+    if warning := too_long(params, vocabulary):
+        logger.warning(warning)
     gold = read_gold(params.data, names)
     calibration = read_calibration(params.data, names, gold)
     intake = Intake(params.data, reserved(gold, calibration, vocabulary.seeds))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stages.cluster.config import Execute
 from stages.common.config import PARAMS, checked, read, require, section
 from stages.common.labels import Labels
+from stages.common.provenances import SYNTHETIC_STEPS
 from stages.curation.config import Curate
 from stages.distilling.config import Distil
 from stages.drawing.config import Draw
@@ -15,9 +17,9 @@ from stages.inference.config import Answer
 from stages.ingestion.config import Data
 from stages.labelling.config import Label, Prompt
 from stages.latency.config import Benchmark
-from stages.llm.config import Vllm
+from stages.llm.config import Server, Vllm
 from stages.scoring.config import Evaluate
-from stages.synthesis.config import Generate
+from stages.synthesis.config import Generate, Step
 from stages.synthesis.plan import Plan
 from stages.training.config import Train
 from stages.vocabulary.config import VocabularyFiles
@@ -26,7 +28,10 @@ from stages.weights.config import Model
 
 @section
 class Params:
-    """Every section; each is described where it is defined."""
+    """Every section; each is described where it is defined.
+
+    `server` is what the roles that a server serves have in common; what a stage reads is `models.<role>.server`.
+    """
 
     seed: int
     labels: Labels
@@ -34,6 +39,8 @@ class Params:
     vocabulary: VocabularyFiles
     models: dict[str, Model]
     vllm: Vllm
+    execute: Execute
+    server: Server | None
     prompt: Prompt
     label: Label
     embed: Embed
@@ -58,6 +65,42 @@ class Params:
             f"distil.into={self.distil.into} makes an encoder for train.epochs=0 and train.pooling=mean; "
             "compose with student=fast, which sets all of it",
         )
+        self._check_served()
+
+    def _check_served(self) -> None:
+        """What a server cannot give is not asked of it."""
+        writes = {"label": self.label.backend, "generate": self.generate.backend}
+        served = {role: model.server for role, model in self.models.items()}
+        for section_name, role in (("label", "teacher"), ("generate", "generator")):
+            require(
+                (writes[section_name] == "openai") == (served[role] is not None),
+                f"{section_name}.backend={writes[section_name]} and models.{role}.source={self.models[role].source}: "
+                "a server's model goes with backend=openai, and no other does; compose with teacher=openai",
+            )
+        for role, server in served.items():
+            require(server is None or role in ("teacher", "generator"), f"models.{role} cannot lie on a server")
+        teacher, generator = served["teacher"], served["generator"]
+        if teacher and teacher.probabilities != "exact":
+            asked = f"models.teacher.server.probabilities={teacher.probabilities}"
+            require(self.prompt.chat, f"{asked} asks by chat alone: choose a prompt with chat=true, such as strict")
+            require(
+                teacher.has_logprobs or self.label.calibration != "contextual",
+                f"label.calibration=contextual needs what the model gives to every category, and with {asked} nobody "
+                "knows: choose none or batch",
+            )
+        if generator and generator.probabilities != "exact":
+            asked = f"models.generator.server.probabilities={generator.probabilities}"
+            for name in SYNTHETIC_STEPS:
+                step: Step = getattr(self.generate, name)
+                require(
+                    step.repetition_penalty == 1.0,
+                    f"generate.{name}.repetition_penalty is vLLM's alone, and so not for {asked}: set 1.0",
+                )
+                require(
+                    generator.has_logprobs or step.min_mean_logprob is None,
+                    f"generate.{name}.min_mean_logprob needs log-probabilities, and with {asked} there are none: set "
+                    "null",
+                )
 
 
 def load_all(path: Path = PARAMS) -> Params:

@@ -146,11 +146,17 @@ def _attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor,
     scaling: float,
+    position_bias: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of (rows, heads, tokens, size) queries; several of their heads may share one of keys and values."""
+    """Attention of (rows, heads, tokens, size) queries; several of their heads may share one of keys and values.
+
+    T5 adds a `position_bias` (1, heads, tokens, tokens) to its scores.
+    """
     shared = query.unflatten(1, (key.shape[1], -1))  # type: ignore[no-untyped-call]
     scores = shared @ key.unsqueeze(2).transpose(-1, -2) * scaling + attention_mask.unsqueeze(2)
+    if position_bias is not None:
+        scores = scores + position_bias.unflatten(1, (key.shape[1], -1))  # type: ignore[no-untyped-call]
     mixed = scores.softmax(dim=-1) @ value.unsqueeze(2)
     return mixed.flatten(1, 2).transpose(1, 2).contiguous(), None
 

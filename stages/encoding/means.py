@@ -1,7 +1,8 @@
 """The mean over an encoder's tokens: what sentence embeddings and students with a frozen encoder both start from.
 
 What an encoder gives for a text is computed once, whoever asks for it first. On a CPU ONNX Runtime computes it: its
-weights lie ready for small products, which torch arranges anew for each.
+weights lie ready for small products, which torch arranges anew for each. On a graphics card torch does, in half
+precision: a language model may hold most of the card's memory at the same time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from stages.common.arrays import Vectors
 from stages.common.cache import cache_folder
+from stages.common.errors import card_memory
 from stages.common.fingerprint import code_fingerprint, fingerprint
 from stages.common.io import atomic_path
 from stages.common.peak import physical_cores
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 AT_A_TIME = 1024
 # On a CPU, where they take seconds.
 TEXTS_AT_A_TIME = 32
+# Where a card has no room for the encoder, or for a batch.
+REMEDY = (
+    "lower embed.batch_size or train.batch_size, whichever encodes here, or vllm.gpu_memory_utilization, which is the "
+    "share that a language model takes for itself"
+)
 
 
 class Source(Protocol):
@@ -39,8 +46,8 @@ class Source(Protocol):
 
     folder: Path
 
-    def encoder(self) -> PreTrainedModel:
-        """Load the encoder, in fp32."""
+    def encoder(self, dtype: str = "float32") -> PreTrainedModel:
+        """Load the encoder, with weights of `dtype`."""
         ...
 
     def ids(self, text: str) -> list[int]:
@@ -64,7 +71,8 @@ class TokenMeans:
     def __init__(self, space: str, pooling: str, source: Source, store: VectorStore | None = None) -> None:
         """`pooling` is `mean`, or `cls`: the first token's state instead of the mean over all of them."""
         self._device = _device()
-        self.space = f"{space} {self._device}"
+        self._dtype = "float32" if self._device == "cpu" else _half_precision()
+        self.space = f"{space} cpu" if self._device == "cpu" else f"{space} {self._device} {self._dtype}"
         self.pooling = pooling
         self._source = source
         self._store = store or VectorStore()
@@ -79,7 +87,7 @@ class TokenMeans:
             return
         usage = Usage(encoder(self._source.folder), "texts")
         cut = [self._source.ids(text) for text in texts]
-        compute = self._in_batches if self._device == "cuda" else self._one_by_one
+        compute = self._one_by_one if self._device == "cpu" else self._in_batches
         begin = 0.0
         for vectors in compute(cut, batch_size):
             # The first part waits for the model to load.
@@ -87,7 +95,7 @@ class TokenMeans:
             yield vectors
             usage.add(sum(map(len, cut[usage.pieces : usage.pieces + len(vectors)])))
             usage.pieces += len(vectors)
-        usage.tell(self._source.folder.name, time.perf_counter() - begin, "float32")
+        usage.tell(self._source.folder.name, time.perf_counter() - begin, self._dtype)
 
     def _one_by_one(self, cut: Sequence[list[int]], _: int) -> Iterator[Vectors]:
         """On a CPU. How sums round depends on which texts share a batch: alone, a text gets what follows from it.
@@ -111,7 +119,7 @@ class TokenMeans:
 
         from stages.encoding.graph import pooled
 
-        model = self._encoder.to("cuda").eval()
+        model = self._encoder
         padding = model.config.pad_token_id or 0
         for start in range(0, len(cut), AT_A_TIME):
             part = [torch.tensor(tokens) for tokens in cut[start : start + AT_A_TIME]]
@@ -122,14 +130,17 @@ class TokenMeans:
                 ids = pad_sequence([part[row] for row in rows], batch_first=True, padding_value=padding)
                 mask = pad_sequence([torch.ones_like(part[row]) for row in rows], batch_first=True)
                 mask = mask.to(model.device)
-                with torch.inference_mode():
+                with torch.inference_mode(), card_memory(REMEDY):
                     hidden = model(input_ids=ids.to(model.device), attention_mask=mask).last_hidden_state
-                vectors[rows] = pooled(hidden, mask, self.pooling).float().cpu().numpy()
+                # A sum over many tokens would round to a few digits in half precision.
+                vectors[rows] = pooled(hidden.float(), mask, self.pooling).cpu().numpy()
             yield vectors
 
     @cached_property
     def _encoder(self) -> Any:
-        return self._source.encoder()
+        with card_memory(REMEDY):
+            encoder: Any = self._source.encoder(self._dtype)
+            return encoder.to(self._device).eval()
 
     @cached_property
     def _graph(self) -> Any:
@@ -150,3 +161,10 @@ def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _half_precision() -> str:
+    """bfloat16 where the card computes in it, as some encoders overflow in float16; float16 on older cards."""
+    import torch
+
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"

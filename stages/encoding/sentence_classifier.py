@@ -1,4 +1,4 @@
-"""A classifier on what a sentence embedder gives: the mean over its tokens, and a linear head.
+"""A classifier on what a sentence embedder gives: one vector of its tokens, and a linear head.
 
 `transformers`' own classifiers of some encoders read a single token, which their pretraining never did. This file and
 `static_encoder.py` stand alone: they are saved beside a student's weights, and `trust_remote_code=True` loads both
@@ -12,20 +12,39 @@ from typing import Any, ClassVar
 import torch
 from huggingface_hub.dataclasses import strict
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTextEncoding,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 # Relative, as transformers copies what is imported so along with this file; it learns of the encoder by that.
 from .static_encoder import StaticEncoder  # noqa: F401
 
+# Encoders that were trained with a decoder, which `AutoModel` would load too; some say no more that they had one.
+WITH_DECODER = ("t5", "mt5", "umt5")
+
+
+def encoder_class(config: Any) -> Any:
+    """The class that loads the encoder of `config`, and no decoder."""
+    return AutoModelForTextEncoding if config.model_type in WITH_DECODER else AutoModel
+
 
 @strict
 class SentenceClassifierConfig(PreTrainedConfig):
-    """Labels as in every classifier; `encoder` is the encoder's own configuration."""
+    """Labels as in every classifier; `encoder` is the encoder's own configuration.
+
+    `pooling` makes one vector of the tokens': their `mean`, or the first one with `cls`.
+    """
 
     model_type = "sentence_classifier"
     sub_configs: ClassVar[dict[str, Any]] = {"encoder": AutoConfig}
     encoder: Any = None
+    pooling: str = "mean"
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.encoder, dict):
@@ -34,7 +53,7 @@ class SentenceClassifierConfig(PreTrainedConfig):
 
 
 class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """An encoder, the mean over its tokens (Reimers & Gurevych 2019, arXiv 1908.10084, sec. 3), and a linear head."""
+    """An encoder, its tokens pooled (Reimers & Gurevych 2019, arXiv 1908.10084, sec. 3), and a linear head."""
 
     config_class = SentenceClassifierConfig
     base_model_prefix = "encoder"
@@ -43,7 +62,7 @@ class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
     def __init__(self, config: SentenceClassifierConfig) -> None:
         """Make a classifier with random weights."""
         super().__init__(config)
-        self.encoder = AutoModel.from_config(config.encoder)  # type: ignore[no-untyped-call]
+        self.encoder = encoder_class(config.encoder).from_config(config.encoder)
         self.classifier = nn.Linear(config.encoder.hidden_size, config.num_labels)  # type: ignore[arg-type]
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -54,6 +73,8 @@ class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         vectors = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        if self.config.pooling == "cls":
+            return SequenceClassifierOutput(logits=self.classifier(vectors[:, 0]))
         seen = attention_mask.unsqueeze(-1).to(vectors.dtype)
         return SequenceClassifierOutput(logits=self.classifier((vectors * seen).sum(dim=1) / seen.sum(dim=1)))
 

@@ -29,16 +29,17 @@ class ModelFolder:
         self.folder = folder
         self.max_tokens = max_tokens
 
-    def encoder(self) -> PreTrainedModel:
-        """The encoder without any head, in fp32."""
+    def encoder(self, dtype: str = "float32") -> PreTrainedModel:
+        """The encoder without any head, nor the decoder that some have, with weights of `dtype`."""
         import torch
-        from transformers import AutoModel
+        from transformers import AutoConfig
 
-        import stages.encoding.static_encoder  # noqa: F401  # transformers learns of its architecture
         from stages.encoding.quiet import quiet_transformers
+        from stages.encoding.sentence_classifier import encoder_class
 
         quiet_transformers()
-        encoder: PreTrainedModel = AutoModel.from_pretrained(self.folder, dtype=torch.float32)
+        config = AutoConfig.from_pretrained(self.folder)
+        encoder: PreTrainedModel = encoder_class(config).from_pretrained(self.folder, dtype=getattr(torch, dtype))
         return encoder
 
     def ids(self, text: str) -> list[int]:

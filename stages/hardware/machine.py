@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import platform
-import shutil
-import subprocess
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from stages.common.driver import Driver, installed_driver, why_torch_sees_none
 from stages.common.peak import physical_cores
+from stages.hardware.compiler import missing_compiler
 
 GIB = 2**30
 # Instruction sets that decide how fast a processor multiplies matrices, the best first.
@@ -29,32 +29,34 @@ class Card:
 
 @dataclass(frozen=True)
 class Machine:
-    """Processor, memory in GiB, free disk in GB, graphics cards.
+    """Processor, memory in GiB, graphics cards.
 
-    `unusable_cards` are those that the driver shows (`nvidia-smi`) while torch sees none.
+    `no_card`: why torch sees none though NVIDIA's driver is there; `no_compiler`: why nothing can be compiled for one.
     """
 
     cpu: str
     cores: int
     cpu_flags: tuple[str, ...]
     ram_gib: float
-    free_disk_gb: float
     cards: tuple[Card, ...]
-    unusable_cards: tuple[str, ...]
+    driver: Driver | None
+    no_card: str
+    no_compiler: str
 
 
-def look(folder: Path = Path()) -> Machine:
-    """Describe this machine; the free disk is that of the file system that holds `folder`."""
+def look() -> Machine:
+    """Describe this machine."""
     flags = _cpuinfo().get("flags", "").split()
-    cards = usable_cards()
+    cards, driver = usable_cards(), installed_driver()
     return Machine(
         cpu=cpu_model(),
         cores=physical_cores(),
         cpu_flags=tuple(flag for flag in CPU_FLAGS if flag in flags),
         ram_gib=psutil.virtual_memory().total / GIB,
-        free_disk_gb=shutil.disk_usage(folder.absolute()).free / 1e9,
         cards=cards,
-        unusable_cards=() if cards else driver_cards(),
+        driver=driver,
+        no_card=why_torch_sees_none(driver) if driver and not cards else "",
+        no_compiler=missing_compiler(),
     )
 
 
@@ -78,16 +80,6 @@ def usable_cards() -> tuple[Card, ...]:
         return ()
     properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return tuple(Card(p.name, p.total_memory / GIB, float(f"{p.major}.{p.minor}")) for p in properties)
-
-
-def driver_cards() -> tuple[str, ...]:
-    """Names and memory of the NVIDIA cards that the driver knows; empty where there is no driver."""
-    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip() for line in shown.splitlines() if line.strip())
 
 
 def hub_answers(timeout: float = 3.0) -> bool:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stages.common.driver import installed_driver, why_torch_sees_none
 from stages.common.errors import ConfigError
-from stages.hardware.machine import Card, driver_cards, usable_cards
+from stages.hardware.compiler import missing_compiler
+from stages.hardware.machine import Card, usable_cards
 from stages.llm.config import Vllm
 
 
-def shortfall(engine: Vllm, cards: Sequence[Card], unusable: Sequence[str] = ()) -> str:
+def shortfall(engine: Vllm, cards: Sequence[Card], no_card: str = "") -> str:
     """What is missing for `engine`, in words; empty if nothing is.
 
-    `unusable` names cards that the driver shows while torch sees none.
+    `no_card` says why torch sees none of those that the driver shows.
     """
     if engine.device == "cpu":
         return ""
     wanted = f"{engine.tensor_parallel_size} of at least {engine.min_gpu_gib:g} GiB"
-    if not cards and unusable:
-        return f"torch in this environment sees no graphics card but the driver does ({unusable[0]}): `make setup-gpu`"
+    if not cards and no_card:
+        return no_card
     if len(cards) < engine.tensor_parallel_size:
         return f"it needs NVIDIA graphics cards ({wanted}), and this machine has {len(cards) or 'none'}"
     # vLLM takes the first so many.
@@ -32,15 +34,17 @@ def shortfall(engine: Vllm, cards: Sequence[Card], unusable: Sequence[str] = ())
 
 
 def require_hardware(engine: Vllm) -> None:
-    """Stop before anything is fetched for hardware that is not there.
+    """Stop before anything is fetched for hardware that is not there, or that nothing can be compiled for.
 
     Raises:
-        ConfigError: the graphics cards that the `vllm` settings are meant for are missing or too small.
+        ConfigError: the graphics cards that the `vllm` settings are meant for are missing or too small, or a
+            compiler is.
     """
     if engine.device == "cpu":
         return
-    cards = usable_cards()
-    missing = shortfall(engine, cards, () if cards else driver_cards())
+    cards, driver = usable_cards(), installed_driver()
+    no_card = why_torch_sees_none(driver) if driver and not cards else ""
+    missing = shortfall(engine, cards, no_card) or missing_compiler()
     if missing:
         raise ConfigError(
             f"vllm.device={engine.device}: {missing}. Nothing was fetched. `make doctor` names the profiles that this "

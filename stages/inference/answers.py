@@ -47,7 +47,8 @@ def student_features(folder: Path, texts: Sequence[str], batch_size: int) -> Vec
     student = _Student(folder, means["prompt"] if means else "")
     if means is None:
         return head_inputs(encoder_space(folder), texts, student.loaded, batch_size)
-    return TokenMeans(means["space"], "mean", student).of([means["prompt"] + text for text in texts], batch_size)
+    prompted = [means["prompt"] + text for text in texts]
+    return TokenMeans(means["space"], means["pooling"], student).of(prompted, batch_size)
 
 
 class _Student:
@@ -60,8 +61,10 @@ class _Student:
     def loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         return self._classifier
 
-    def encoder(self) -> PreTrainedModel:
-        return self._classifier[0].base_model  # type: ignore[return-value]
+    def encoder(self, dtype: str = "float32") -> PreTrainedModel:
+        import torch
+
+        return self._classifier[0].base_model.to(getattr(torch, dtype))  # type: ignore[return-value]
 
     def ids(self, text: str) -> list[int]:
         ids: list[int] = self._classifier[1](text.removeprefix(self._prompt), truncation=True)["input_ids"]

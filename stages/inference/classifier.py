@@ -19,19 +19,18 @@ from stages.inference.folder import REMEDY, read_labels
 class Classifier:
     """A trained student, loaded once; on the graphics card, in the precision it was trained in, if there is one."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the student.
+    def __init__(self, folder: Path, device: str | None = None) -> None:
+        """Load the student, on `device` if one is named.
 
         Raises:
             ModelError: `folder` holds no trained student, or a damaged one.
         """
         self.labels = read_labels(folder)
         quiet_transformers()
-        cuda = torch.cuda.is_available()
-        self.device = torch.device("cuda" if cuda else "cpu")
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            dtype = "auto" if cuda else torch.float32
+            dtype = torch.float32 if self.device.type == "cpu" else "auto"
             self.model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
         except Exception as error:  # transformers and safetensors raise kinds of their own, which share no base
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from stages.common.arrays import Vectors
+from stages.common.errors import card_memory
 from stages.common.fingerprint import code_fingerprint
 from stages.common.vectors import VectorStore
 
@@ -87,7 +88,7 @@ def head_input_parts(
                 rows = order[first : first + size]
                 batch: Any = tokenizer([part[row] for row in rows], truncation=True, padding=True, return_tensors="pt")
                 inputs = batch.to(model.device)
-                with torch.inference_mode():
+                with torch.inference_mode(), card_memory("lower answer.batch_size or train.batch_size"):
                     model(**inputs)
                 features[rows] = _pooled(seen.pop(), inputs["attention_mask"]).float().cpu()
             yield features.numpy()

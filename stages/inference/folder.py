@@ -45,7 +45,9 @@ def write_student(
     """
     model.half()  # type: ignore[no-untyped-call]
     head_names = _head_names(model)
-    weights = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    # What has two names, as T5's table of words, is stored under one, and tied again by whoever loads it.
+    once = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    weights = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items() if name in once}
     files = {name: HEAD if name in head_names else ENCODER for name in weights}
     # For the configuration, and the code of a class that is not transformers' own; the weights are placed below.
     model.save_pretrained(folder, state_dict={name: weights[name] for name in head_names})

@@ -51,7 +51,7 @@ class Label:
     calibration_strength: float
 
     def __post_init__(self) -> None:
-        require_option("label.backend", self.backend, ("vllm", "nli", "scripted"))
+        require_option("label.backend", self.backend, ("vllm", "openai", "nli", "scripted"))
         require(self.orders >= 1 and self.samples >= 0, "label.orders must be at least 1, label.samples 0")
         require_option("label.explanations", self.explanations, ("all", "low_confidence", "none"))
         require_option("label.calibration", self.calibration, ("none", "contextual", "batch"))

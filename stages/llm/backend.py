@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stages.common.digests import kept_digest
-from stages.common.errors import ConfigError
+from stages.common.driver import installed_driver, why_torch_sees_none
+from stages.common.errors import BackendError, ConfigError
 from stages.common.fingerprint import fingerprint
 from stages.common.io import read_json
 from stages.common.manifest import check_weights
 from stages.llm.config import Vllm
+from stages.llm.spending import Spent
 
 # What stage `models` writes beside the weights.
 NOTE = "provenance.json"
@@ -41,20 +43,25 @@ class Choice:
     """One answer to a choice: the line written before it, and what the model thinks of the answers offered.
 
     `logprobs` (answers,) sum to 1 after exp; `mass` (0…1) is the probability that the unconstrained model gave to any
-    of them.
+    of them. `spent`: what it took of a server, None where none was asked.
     """
 
     reasoning: str
     logprobs: list[float]
     mass: float
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A text that was written, and the mean log-probability (nats) of its tokens, the stop among them."""
+    """A text that was written, and the mean log-probability (nats) of its tokens, the stop among them.
+
+    None where the backend has no log-probabilities. `spent` as of a `Choice`.
+    """
 
     text: str
-    mean_logprob: float
+    mean_logprob: float | None
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Backend(Protocol):
 
     `name` is what people call it. `identity` names weights, libraries and settings that change answers; it is part of
     every cache key. Answers are yielded as they arrive, in any order, with the index of their prompt. A prompt that
-    cannot be answered gets a `Refusal`, and all that do not fit are refused before the first question is asked. An
+    cannot be answered gets a `Refusal`; an engine refuses all that do not fit before the first question is asked. An
     exception may cost any of the prompts its answer; a `BackendError` that is not retryable ends the run.
     """
 
@@ -101,6 +108,7 @@ class Backend(Protocol):
 BACKENDS = {
     "vllm": "stages.llm.vllm_backend:VllmBackend",
     "nli": "stages.llm.nli_backend:NliBackend",
+    "openai": "stages.llm.openai_backend:OpenAIBackend",
     "scripted": "stages.llm.scripted_backend:ScriptedBackend",
 }
 
@@ -117,6 +125,21 @@ def open_backend(name: str, folder: Path, engine: Vllm) -> Backend:
     module, _, cls = BACKENDS[name].partition(":")
     backend: Backend = getattr(importlib.import_module(module), cls)(folder, engine)
     return backend
+
+
+def require_card(engine: Vllm) -> None:
+    """Stop before an engine that is meant for graphics cards starts where torch sees none.
+
+    Raises:
+        BackendError: it is so; with the reason, and what to do.
+    """
+    import torch
+
+    if engine.device == "cpu" or torch.cuda.is_available():
+        return
+    driver = installed_driver()
+    reason = why_torch_sees_none(driver) if driver else "this machine has no NVIDIA driver"
+    raise BackendError(f"vllm.device={engine.device}: {reason}. `make doctor` says what this machine can run")
 
 
 def model_name(folder: Path) -> str:

@@ -13,8 +13,6 @@ moves the last digits of probabilities, and a label only where two categories ar
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +28,8 @@ from stages.llm import checks
 from stages.llm.backend import Backend, Choice, Completion, Refusal, Sampling
 from stages.llm.checks import Answer, Read
 from stages.llm.claims import TABLE, Claims
+from stages.llm.questions import question_key, to_choose, to_complete
+from stages.llm.spending import Spent
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class CachedModel:
     """A backend whose answers come from the cache where they are there; the rest is asked for, and progress shown.
 
     Where the backend fails on a prompt, or its answer is unsound three times over, that prompt has a `Refusal` and no
-    answer; refusals are not stored.
+    answer; refusals are not stored. `spent` is what a server counted for the answers given so far, stored ones too.
 
     Raises:
         BackendError: by `choose` and `complete`, if the backend fails on one prompt after another.
@@ -112,37 +112,27 @@ class CachedModel:
         self.backend = backend
         self.cache = ResponseCache() if cache is None else cache
         self.asked = 0
+        self.spent = Spent()
 
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], description: str, reasoning: Sampling | None = None
     ) -> list[Choice | Refusal]:
         """A choice among `answers` for each prompt in order; see `Backend.choose`."""
-        question: dict[str, Any] = {"choose": list(answers)}
-        if reasoning:
-            question["reasoning"] = reasoning.key()
-        keys = [self._key(prompt, question) for prompt in prompts]
-
-        def ask(chosen: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            return self.backend.choose([prompts[index] for index in chosen], answers, reasoning)
-
-        return self._answers(keys, _Asking[Choice](ask, checks.read_choice(len(answers))), description)
+        question = to_choose(answers, reasoning)
+        keys = [question_key(self.backend.identity, prompt, question) for prompt in prompts]
+        return self._answers(keys, choosing(self.backend, prompts, answers, reasoning), description)
 
     def complete(
         self, prompts: Sequence[str], samplings: Sequence[Sampling], description: str
     ) -> list[Completion | Refusal]:
         """A completion for each prompt in order."""
-        keys = [self._key(prompt, {"completion": s.key()}) for prompt, s in zip(prompts, samplings, strict=True)]
+        keys = [
+            question_key(self.backend.identity, prompt, to_complete(drawn))
+            for prompt, drawn in zip(prompts, samplings, strict=True)
+        ]
+        return self._answers(keys, completing(self.backend, prompts, samplings), description)
 
-        def ask(chosen: Sequence[int]) -> Iterator[tuple[int, Any]]:
-            return self.backend.complete([prompts[index] for index in chosen], [samplings[index] for index in chosen])
-
-        return self._answers(keys, _Asking[Completion](ask, checks.read_completion), description)
-
-    def _key(self, prompt: str, question: dict[str, Any]) -> str:
-        parts = json.dumps([self.backend.identity, prompt, question], sort_keys=True)
-        return hashlib.sha256(parts.encode()).hexdigest()
-
-    def _answers(self, keys: list[str], asking: _Asking[Answer], description: str) -> list[Answer | Refusal]:
+    def _answers(self, keys: list[str], asking: Asking[Answer], description: str) -> list[Answer | Refusal]:
         # A prompt that occurs twice is one question.
         first: dict[str, int] = {}
         for index, key in enumerate(keys):
@@ -151,7 +141,6 @@ class CachedModel:
         answers |= self._known(first, asking.read)
         model = f"{self.backend.name}: {self.backend.identity}"
         self.cache.touch(answers, model)
-        most = max(FAILURES_IN_A_ROW, round(FAILED_SHARE * len(first)))
         with Progress(description, len(first), "answers", known=len(answers)) as progress:
             try:
                 while missing := [key for key in first if key not in answers]:
@@ -162,7 +151,7 @@ class CachedModel:
                     progress.known += len(by_others)
                     chosen = [first[key] for key in mine if key not in by_others]
                     self.asked += len(chosen)
-                    for index, answer, stored in asking.answers(chosen, most):
+                    for index, answer, stored in asking.answers(chosen, len(first)):
                         answers[keys[index]] = answer
                         if stored:
                             self.cache.put(keys[index], stored, model)
@@ -173,6 +162,9 @@ class CachedModel:
                         time.sleep(WAIT)
             finally:
                 self.cache.claims.release()
+        for answer in answers.values():
+            if not isinstance(answer, Refusal) and answer.spent:
+                self.spent += answer.spent
         return [answers[key] for key in keys]
 
     def _known(self, keys: Iterable[str], read: Read[Answer]) -> dict[str, Answer]:
@@ -190,19 +182,20 @@ class CachedModel:
         return known
 
 
-class _Asking(Generic[Answer]):
-    """How one kind of question is asked, and what is an answer to it."""
+class Asking(Generic[Answer]):
+    """How questions of one kind are asked, and what is an answer to them."""
 
     def __init__(self, ask: Ask, read: Callable[[str], Answer]) -> None:
         self.ask = ask
         self.read: Read[Answer] = read
 
-    def answers(self, chosen: Sequence[int], most: int) -> Iterator[tuple[int, Answer | Refusal, str]]:
-        """Yield (index, answer, its form to store, "" for a refusal) for each of `chosen`.
+    def answers(self, chosen: Sequence[int], of: int) -> Iterator[tuple[int, Answer | Refusal, str]]:
+        """Yield (index, answer, its form to store, "" for a refusal) for each of `chosen`, out `of` so many questions.
 
         Raises:
-            BackendError: `most` of them failed one after another.
+            BackendError: too many of them failed one after another.
         """
+        most = max(FAILURES_IN_A_ROW, round(FAILED_SHARE * of))
         for attempt in range(ATTEMPTS):
             failed: dict[int, Refusal] = {}
             in_a_row = 0
@@ -251,3 +244,23 @@ class _Asking(Generic[Answer]):
         else:
             for index in left:
                 yield index, Refusal("the model gave no answer", again=True)
+
+
+def choosing(
+    backend: Backend, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
+) -> Asking[Choice]:
+    """Asking `backend` for choices among `answers`; see `Backend.choose`."""
+
+    def ask(chosen: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        return backend.choose([prompts[index] for index in chosen], answers, reasoning)
+
+    return Asking(ask, checks.read_choice(len(answers)))
+
+
+def completing(backend: Backend, prompts: Sequence[str], samplings: Sequence[Sampling]) -> Asking[Completion]:
+    """Asking `backend` for completions; see `Backend.complete`."""
+
+    def ask(chosen: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        return backend.complete([prompts[index] for index in chosen], [samplings[index] for index in chosen])
+
+    return Asking(ask, checks.read_completion)

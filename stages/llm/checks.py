@@ -53,9 +53,9 @@ def read_choice(count: int) -> Read[Choice]:
 
 
 def read_completion(stored: str) -> Completion:
-    """A `Read` of completions: a text, and a finite mean log-probability."""
+    """A `Read` of completions: a text, and a finite mean log-probability or none."""
     completion = _parsed(_COMPLETION, stored)
-    if not math.isfinite(completion.mean_logprob):
+    if completion.mean_logprob is not None and not math.isfinite(completion.mean_logprob):
         raise ValueError("the log-probability of a text is no finite number")
     return completion
 

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import logging
-import math
 import os
 import sys
 import time
@@ -18,13 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from stages.common.errors import BackendError, ModelError
+from stages.common.errors import BackendError, ModelError, card_memory, lacks_memory
 from stages.common.io import read_json
 from stages.common.peak import engine_dtype, physical_cores
 from stages.common.progress import Progress
 from stages.common.record import duration
 from stages.common.work import LONG, Expected, Usage, Weights, fresh_tokens, language_model
-from stages.llm.backend import Choice, Completion, Refusal, Sampling, model_identity, model_name
+from stages.llm.answer_tree import answer_logprobs, branching_nodes
+from stages.llm.backend import Choice, Completion, Refusal, Sampling, model_identity, model_name, require_card
 from stages.llm.config import Vllm
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,17 @@ logger = logging.getLogger(__name__)
 FORETOLD_FROM, WRITTEN_SHARE = 256, 0.5
 # Tokens a block of vLLM's prefix cache where `vllm.block_size` leaves it to vLLM.
 DEFAULT_BLOCK = 16
+
+# What helps where a card's memory does not suffice, by what vLLM says of it; and where torch says so, at whatever time.
+REMEDIES = {
+    "less than desired GPU memory utilization": "end what else runs on the card, or lower vllm.gpu_memory_utilization",
+    "available KV cache": "raise vllm.gpu_memory_utilization, lower vllm.max_model_len, or choose a smaller model",
+    "memory for the cache blocks": "raise vllm.gpu_memory_utilization, or choose a smaller model",
+}
+FULL = (
+    "lower vllm.max_num_seqs and vllm.max_num_batched_tokens, or vllm.gpu_memory_utilization if something else runs on "
+    "the card, or choose a smaller model"
+)
 
 # A request to the engine: prompt tokens and vLLM's sampling parameters.
 Question = tuple[list[int], Any]
@@ -210,7 +221,9 @@ class VllmBackend:
                     self._ask(_Open(index, dialogue), next(dialogue), asked)
                 if not asked:
                     return
-                for output in engine.step():
+                with card_memory(FULL):
+                    outputs = engine.step()
+                for output in outputs:
                     if not output.finished:
                         continue
                     prompt = len(output.prompt_token_ids)
@@ -270,10 +283,14 @@ class VllmBackend:
             self._engine  # noqa: B018  # starts it
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
+            helps = FULL if lacks_memory(error) else next((REMEDIES[sign] for sign in REMEDIES if sign in reason), "")
+            if helps and self.settings.device == "cuda":
+                reason = f"the graphics card's memory does not suffice ({reason.split('. ')[0]}): {helps}"
             raise BackendError(f"vLLM does not start with the `vllm:` settings of params.yaml: {reason}") from error
 
     @cached_property
     def _engine(self) -> Any:
+        require_card(self.settings)
         threads = os.environ.setdefault("OMP_NUM_THREADS", str(physical_cores()))
         # vLLM reads its environment at import; on a small CPU it would otherwise bind itself to a single core.
         for name, value in {
@@ -283,6 +300,10 @@ class VllmBackend:
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             # With several cards there is a process for each, and a forked one could not use CUDA.
             "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+            # On a card both would be compiled by nvcc at the start, which few machines have: a sampler that no request
+            # with a seed of its own uses, and matrix products of block-wise FP8, for which there are CUTLASS's.
+            "VLLM_USE_FLASHINFER_SAMPLER": "0",
+            "VLLM_USE_DEEP_GEMM": "0",
             "VLLM_LOGGING_LEVEL": "ERROR",
             # Standard output belongs to what a command prints.
             "VLLM_LOGGING_STREAM": "ext://sys.stderr",
@@ -317,6 +338,7 @@ def engine_arguments(folder: Path, dtype: str, settings: Vllm) -> dict[str, Any]
     arguments: dict[str, Any] = {
         "model": str(folder),
         "dtype": dtype,
+        "hf_overrides": {} if settings.head_dtype == "model" else {"head_dtype": settings.head_dtype},
         "enforce_eager": settings.enforce_eager,
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_num_seqs,
@@ -354,12 +376,13 @@ def what_changes_sums(folder: Path, dtype: str, settings: Vllm) -> dict[str, obj
     How many prompts share a step (`max_num_seqs`, on a CPU `max_num_batched_tokens`, the memory of the cache) is not
     among them: whoever shares a step with a prompt differs from run to run in any case, and a run that was stopped for
     want of memory goes on with fewer at a time. `max_model_len` is where the model's positions depend on it alone.
-    `auto` stands for what vLLM makes of the model's configuration on a card of this generation.
     """
     arguments = engine_arguments(folder, dtype, settings)
     names = ["dtype", "quantization", "tensor_parallel_size", "enforce_eager", "block_size", "enable_prefix_caching"]
     if arguments["enable_chunked_prefill"]:
         names += ["enable_chunked_prefill", "max_num_batched_tokens"]
+    if settings.head_dtype != "model":
+        names.append("hf_overrides")
     if _positions_depend_on_length(read_json(folder / "config.json")):
         names.append("max_model_len")
     return {"device": _device(settings), **{name: arguments.get(name) for name in names}}
@@ -377,30 +400,3 @@ def _positions_depend_on_length(config: dict[str, Any]) -> bool:
     """Whether rotary positions are scaled by how long a prompt may be."""
     rope = json.dumps([config.get("rope_scaling"), config.get("rope_parameters")])
     return any(f'"{kind}"' in rope for kind in ("dynamic", "longrope", "su"))
-
-
-def branching_nodes(answers: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[int]]:
-    """Map each branching node of the answers' token tree (its path from the root) to its children's tokens."""
-    children: dict[tuple[int, ...], set[int]] = {}
-    for tokens in answers:
-        for position, token in enumerate(tokens):
-            children.setdefault(tuple(tokens[:position]), set()).add(token)
-    return {node: sorted(tokens) for node, tokens in children.items() if len(tokens) > 1}
-
-
-def answer_logprobs(answers: Sequence[Sequence[int]], nodes: dict[tuple[int, ...], dict[int, float]]) -> list[float]:
-    """Log-probabilities of the answers from raw log-probabilities at the branching nodes, and the first node's mass."""
-    totals = {
-        node: math.log(sum(math.exp(value) for value in children.values()) or 1e-300)
-        for node, children in nodes.items()
-    }
-    logprobs = [
-        sum(
-            nodes[node][token] - totals[node]
-            for position, token in enumerate(tokens)
-            if (node := tuple(tokens[:position])) in nodes
-        )
-        for tokens in answers
-    ]
-    first = min(nodes, key=len)
-    return [*logprobs, math.exp(totals[first])]

@@ -72,5 +72,5 @@ class Generate:
     style: Step
 
     def __post_init__(self) -> None:
-        require_option("generate.backend", self.backend, ("vllm", "scripted"))
+        require_option("generate.backend", self.backend, ("vllm", "openai", "scripted"))
         require_option("generate.mode", self.mode, ("completion", "chat"))

@@ -31,6 +31,10 @@ class Request:
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
+# Characters of a real review that the generator is shown: three times an ordinary one. Four whole ones of the longest
+# that are read (`data.max_chars`) would leave no room for what it is to write.
+SHOWN = 500
+
 # Consecutive requests that share their examples, so that the engine's prefix cache holds all but the last lines.
 SHARED = 8
 
@@ -58,6 +62,7 @@ def base_requests(
             # One real row among written ones: it lends its manner, and a wrong label of it does little harm.
             borrowed = found.sample(min(1, len(found), examples), random_state=generator)
             others = written[~written["product"].isin(group)]
+            borrowed = borrowed.assign(text=borrowed["text"].map(cut))
             shown = pd.concat(
                 [borrowed, others.sample(min(examples - len(borrowed), len(others)), random_state=generator)]
             )
@@ -96,9 +101,14 @@ def retelling_requests(
             for row in own.iloc[group].to_dict("records"):
                 attributes = json.loads(row["attributes"]) | draw_manner(template, vocabulary, generator)
                 prompt = template.render(
-                    label=label, source=row["text"], exemplars=shown["text"].to_list(), **attributes
+                    label=label, source=row["text"], exemplars=shown["text"].map(cut).to_list(), **attributes
                 )
                 yield Request(label, next(numbers), prompt, [row["id"], *shown["id"]], attributes)
+
+
+def cut(text: str) -> str:
+    """`text`, or its first `SHOWN` characters up to the last whole word."""
+    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + "…"
 
 
 def draw_manner(template: PromptTemplate, vocabulary: Vocabulary, generator: np.random.Generator) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import Literal
 
 from stages.common.config import require, require_option, section
 
@@ -29,11 +30,14 @@ class Loss:
 class Train:
     """Fine-tuning of the student.
 
-    `prompt` stands before every review; `pooling` makes one vector of its tokens: `mean`, or `model` for what the
-    architecture's own classifier in transformers does; `layers` cuts the encoder down to its first so many;
-    `frozen_embeddings` leaves the word vectors as they are. `linear_probe`: the head starts from a regression on the
-    frozen encoder with this C, and with `epochs` = 0 that is all; null: from random weights. `temperature_scaling` fits
-    its confidence to the rows of `data.gold.calibration`, or to the validation rows where there are none.
+    `prompt` stands before every review; `pooling` makes one vector of its tokens: `mean`, `cls` for the first one's, or
+    `model` for what the architecture's own classifier in transformers does; `layers` cuts the encoder down to its first
+    so many; `frozen_embeddings` leaves the word vectors as they are. `linear_probe`: the head starts from a regression
+    on the frozen encoder with this C, and with `epochs` = 0 that is all; null: from random weights.
+    `temperature_scaling` fits its confidence to the rows of `data.gold.calibration`, or to the validation rows where
+    there are none.
+    `gradient_checkpointing` computes activations twice instead of keeping them; `auto`: where the graphics card has no
+    room for them. `processes` share out every batch of `batch_size` between as many graphics cards.
     """
 
     epochs: int
@@ -49,16 +53,19 @@ class Train:
     frozen_embeddings: bool
     linear_probe: float | None
     precision: str
-    gradient_checkpointing: bool
+    gradient_checkpointing: bool | Literal["auto"]
+    processes: int
     soft_label_weight: float
     confidence_weighting: bool
     temperature_scaling: bool
     loss: Loss
 
     def __post_init__(self) -> None:
-        require_option("train.pooling", self.pooling, ("mean", "model"))
+        require_option("train.pooling", self.pooling, ("mean", "cls", "model"))
         require_option("train.precision", self.precision, ("fp32", "fp16", "bf16"))
         require(self.epochs >= 0 and self.batch_size >= 1, "train.epochs must be at least 0, train.batch_size 1")
+        shares = self.processes >= 1 and self.batch_size % self.processes == 0
+        require(shares, f"train.processes={self.processes} cannot share out train.batch_size={self.batch_size}")
         require(self.epochs > 0 or self.linear_probe is not None, "train.epochs=0 needs train.linear_probe")
         require(self.linear_probe is None or self.linear_probe > 0, "train.linear_probe must be above 0, or null")
         require(0 <= self.warmup_share < 1, f"train.warmup_share={self.warmup_share} is not within 0…1")

@@ -11,7 +11,7 @@ from dvclive.live import Live
 CURVES = {
     "loss": "train/loss",
     "learning_rate": "train/learning_rate",
-    "eval_loss": "validation/loss",
+    "eval_rows_loss": "validation/loss",
     "eval_macro_f1": "validation/macro_f1",
     "eval_accuracy": "validation/accuracy",
 }
@@ -40,4 +40,10 @@ class Curves:
         for key, name in CURVES.items():
             if key in figures:
                 self.live.log_metric(name, figures[key])
+        self.live.make_summary()  # type: ignore[no-untyped-call]
+
+    def conclude(self, best_epoch: int, macro_f1: float) -> None:
+        """Note in `metrics.json` which epoch's weights are kept, 0 for those before the first, and their macro F1."""
+        self.live.log_metric("best/epoch", best_epoch, plot=False)
+        self.live.log_metric("best/macro_f1", macro_f1, plot=False)
         self.live.make_summary()  # type: ignore[no-untyped-call]

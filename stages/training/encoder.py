@@ -53,7 +53,7 @@ class Encoder:
     @property
     def is_frozen(self) -> bool:
         """Whether it stays as it is, whole, so that what it gives is known to whoever encoded the same texts."""
-        return self.settings.epochs == 0 and self.settings.pooling == "mean" and self.settings.layers is None
+        return self.settings.epochs == 0 and self.settings.pooling != "model" and self.settings.layers is None
 
     @cached_property
     def space(self) -> str:
@@ -63,9 +63,14 @@ class Encoder:
             return means_space(self.folder, train.pooling, train.max_tokens)
         weights = fingerprint(self.folder, without=["provenance.json"])
         # The architectures' own heads have a layer before the last one, which starts from random weights.
-        start = None if train.pooling == "mean" else self.seed
+        start = None if train.pooling != "model" else self.seed
         code = code_fingerprint(*ARCHITECTURE)
         return space("encoder", weights, train.prompt, train.pooling, train.layers, train.max_tokens, start, code)
+
+    @property
+    def means(self) -> dict[str, str]:
+        """Where what it gives for a text may be found, as long as it is not trained."""
+        return {"space": self.space, "prompt": self.settings.prompt, "pooling": self.settings.pooling}
 
     @property
     def identity(self) -> str:
@@ -88,7 +93,7 @@ class Encoder:
     def has_bias(self) -> bool:
         """Whether the architecture's last layer has one."""
         # No model is loaded to see what stands in the code.
-        return self.settings.pooling == "mean" or last_linear(self._student[0]).bias is not None
+        return self.settings.pooling != "model" or last_linear(self._student[0]).bias is not None
 
     def write_with(self, head: Head, folder: Path) -> None:
         """Write the student with this head."""

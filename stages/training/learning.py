@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from stages.common.arrays import FloatArray, Vectors
-from stages.common.errors import DataError
+from stages.common.errors import DataError, card_memory
 from stages.inference.features import compute_head_inputs, last_linear
 from stages.inference.head import Head
 from stages.training.checkpoints import last_whole
@@ -26,6 +28,8 @@ from stages.training.validation import validation_scores
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+logger = logging.getLogger(__name__)
 
 # What the encoder gives for texts; shape (texts, features).
 Features = Callable[[Sequence[str]], Vectors]
@@ -49,7 +53,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Learning:
-    """What learning came to. Epoch 0 is the linear probe.
+    """What learning came to. Epoch 0 is the linear probe, on the encoder as it was.
 
     `temperature` is what the logits were divided by in the end, 1 without scaling.
     """
@@ -78,7 +82,7 @@ def learn_head(features: Features, rows: Rows, settings: Train, curves: Curves, 
     for step, value in enumerate(losses):
         curves.log(step, {"loss": value})
     validation_loss = float(student_loss(rows, settings)(torch.from_numpy(logits), *aims.tensors()))
-    figures = {"eval_loss": validation_loss, **{f"eval_{name}": score for name, score in scores.items()}}
+    figures = {"eval_rows_loss": validation_loss, **{f"eval_{name}": score for name, score in scores.items()}}
     curves.log(len(losses) - 1, figures)
     temperature = 1.0
     if settings.temperature_scaling:
@@ -99,39 +103,53 @@ def learn_all(
 ) -> Learning:
     """Fine-tune `model` in place. It starts from a linear probe if `settings.linear_probe` says so.
 
-    `features` are those of its encoder before it is trained; an interrupted run goes on from `checkpoints`.
+    The probe is kept if it answers the validation rows better than every epoch. `features` are those of the encoder
+    before it is trained; an interrupted run goes on from `checkpoints`.
 
     Raises:
         DataError: no validation rows.
-        ConfigError: a loss that does not exist, or half precision without a graphics card.
+        ConfigError: a loss that does not exist, half precision without a graphics card, more processes than cards, or a
+            batch that is too large for the card.
     """
     # Imported here: a head alone needs no trainer, which takes seconds to import.
-    from stages.training.fine_tuning import fine_tune
+    from stages.training.fine_tuning import fine_tune, fine_tune_too
     from stages.training.live_curves import LiveCurves
+    from stages.training.memory import has_room
+    from stages.training.processes import alongside, require_cards
+    from stages.training.student import without_weights
 
     rows.require_validation()
     require_precision(settings.precision)
+    require_cards(settings.processes)
     checkpoint = last_whole(checkpoints)
-    # A checkpoint has the probe behind it.
-    if settings.linear_probe is not None and not checkpoint:
+    start: dict[str, torch.Tensor] = {}
+    if settings.linear_probe is not None:
         head, _ = probe(features, rows, settings, bias=last_linear(model).bias is not None)
         head.put_into(last_linear(model))
+        start = {name: weights.to("cpu", copy=True) for name, weights in model.state_dict().items()}
     train, validation = (
         encode(part, tokenizer, settings.max_tokens, settings.confidence_weighting)
         for part in (rows.train, rows.validation)
     )
-    epochs = fine_tune(
-        model,
-        tokenizer,
-        train,
-        validation,
-        student_loss(rows, settings),
-        settings,
-        seed,
-        checkpoints,
-        checkpoint,
-        callbacks=[LiveCurves(curves), *callbacks],
+    longest = max(map(len, train["input_ids"][:]))
+    tokens = settings.batch_size // settings.processes * longest
+    if settings.gradient_checkpointing == "auto":
+        checkpointing = not has_room(model, tokens, settings.precision)
+        settings = dataclasses.replace(settings, gradient_checkpointing=checkpointing)
+    work = (tokenizer, train, validation, student_loss(rows, settings), settings, seed, checkpoints, checkpoint)
+    smaller = (
+        f"{settings.batch_size} rows of up to {longest} tokens have no room; set train.gradient_checkpointing=true, or "
+        "lower train.batch_size or train.max_tokens"
     )
+    with card_memory(smaller), alongside(settings.processes - 1, fine_tune_too, without_weights(model), *work):
+        epochs = fine_tune(model, *work, callbacks=[LiveCurves(curves), *callbacks])
+    curves.conclude(epochs.best, epochs.macro_f1)
+    if epochs.best == 0:
+        logger.warning(
+            "no epoch is better than the linear probe (macro F1 %.4f): it is kept, on the encoder as it was",
+            epochs.macro_f1,
+        )
+        model.load_state_dict(start)
     temperature = 1.0
     if settings.temperature_scaling:
         head = Head.of(last_linear(model))

@@ -11,7 +11,6 @@ from tokenizers.normalizers import Prepend
 from tokenizers.normalizers import Sequence as Normalizers
 from transformers import (
     AutoConfig,
-    AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -21,7 +20,12 @@ from transformers import (
 
 from stages.common.config import require
 from stages.encoding.quiet import quiet_transformers
-from stages.encoding.sentence_classifier import SentenceClassifier, SentenceClassifierConfig
+from stages.encoding.sentence_classifier import (
+    WITH_DECODER,
+    SentenceClassifier,
+    SentenceClassifierConfig,
+    encoder_class,
+)
 from stages.training.config import Train
 
 
@@ -33,16 +37,23 @@ def build_student(
     The head starts from torch's global random state: seed it before, to get the same student again.
 
     Raises:
-        ConfigError: `train.layers` or `train.max_tokens` exceeds what the model has.
+        ConfigError: `train.layers` or `train.max_tokens` exceeds what the model has; or it is a T5, and `train.pooling`
+            is `model`, whose classifier would have a decoder without weights, or `train.precision` fp16.
     """
     quiet_transformers()
     config = AutoConfig.from_pretrained(folder)
+    halves = config.model_type in WITH_DECODER and train.precision == "fp16"
+    require(not halves, f"train.precision=fp16: {folder} is a T5, which overflows in it; bf16 or fp32 do")
     if train.layers is not None:
         available = config.num_hidden_layers
         require(1 <= train.layers <= available, f"train.layers={train.layers}, but {folder} has {available} layers")
         config.num_hidden_layers = train.layers
+        # Gemma's layers are of two kinds, told one by one.
+        if getattr(config, "layer_types", None):
+            config.layer_types = config.layer_types[: train.layers]
     tokenizer = prompted(AutoTokenizer.from_pretrained(folder), train.prompt)
-    longest = min(tokenizer.model_max_length, config.max_position_embeddings)
+    # T5 has no positions of its own that would end somewhere.
+    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", tokenizer.model_max_length))
     require(train.max_tokens <= longest, f"train.max_tokens={train.max_tokens}, but {folder} takes {longest} at most")
     # Saved with the student, so that whoever loads it truncates as training did.
     tokenizer.model_max_length = train.max_tokens
@@ -52,17 +63,29 @@ def build_student(
         "problem_type": "single_label_classification",
     }
     # Weights stored in half precision would otherwise be trained in half precision.
-    if train.pooling == "mean":
-        encoder = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32)
+    if train.pooling != "model":
+        encoder = encoder_class(config).from_pretrained(folder, config=config, dtype=torch.float32)
         encoder.config.name_or_path = ""  # a path of this machine, which would be saved with the student
-        model: PreTrainedModel = SentenceClassifier(SentenceClassifierConfig(encoder=encoder.config, **labels))
+        pooled = SentenceClassifierConfig(encoder=encoder.config, pooling=train.pooling, **labels)
+        model: PreTrainedModel = SentenceClassifier(pooled)
         model.encoder = encoder
     else:
+        whole = config.model_type not in WITH_DECODER
+        require(whole, f"train.pooling=model: {folder} would need a decoder; train.pooling=mean, or cls, needs none")
         config.update(labels)
         model = AutoModelForSequenceClassification.from_pretrained(folder, config=config, dtype=torch.float32)
     if train.frozen_embeddings:
         model.get_input_embeddings().requires_grad_(False)
     return model, tokenizer
+
+
+def without_weights(model: PreTrainedModel) -> PreTrainedModel:
+    """The same architecture on the device `meta`, which holds no numbers: what other processes need of a model."""
+    with torch.device("meta"):
+        made = type(model)(model.config)
+    for ours, parameter in zip(model.parameters(), made.parameters(), strict=True):
+        parameter.requires_grad_(ours.requires_grad)
+    return made
 
 
 def prompted(tokenizer: PreTrainedTokenizerBase, prompt: str) -> PreTrainedTokenizerBase:

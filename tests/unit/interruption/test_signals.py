@@ -143,9 +143,7 @@ def test_train_goes_on_from_its_last_epoch(
     for number, known in zip(SIGNALS, again, strict=True):
         with python(folder, "stages.train", "real") as process:
             wait_until(lambda known=known: re.search(known, told(folder)), process, folder)
-            wait_until(
-                lambda: list((folder / "cache/checkpoints").glob("*/checkpoint-*/trainer_state.json")), process, folder
-            )
+            wait_until(lambda: list((folder / "cache/checkpoints").glob("*/checkpoint-*/seal.json")), process, folder)
             ends(process, number, folder, kept)
 
 
@@ -220,13 +218,14 @@ def test_a_command_that_does_not_come_back_is_ended(tmp_path: Path) -> None:
             ends(process, signal.SIGINT, tmp_path, ANEW)
 
 
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_under_dvc_the_stage_ends_too(number: signal.Signals, ingested: Path) -> None:
+def test_under_dvc_the_stage_ends_too(number: signal.Signals, shell: str, ingested: Path) -> None:
     (ingested / ".dvc").mkdir()
     (ingested / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    command = f"{sys.executable} -m stages.label"
+    command = f"exec {sys.executable} -m stages.label"
     (ingested / "dvc.yaml").write_text(f"stages: {{label: {{cmd: {command}, outs: [data/label]}}}}\n")
-    with python(ingested, "dvc", "repro", RAZMETKA_SCRIPTED_DELAY="0.2") as process:
+    with python(ingested, "dvc", "repro", RAZMETKA_SCRIPTED_DELAY="0.2", SHELL=shell) as process:
         wait_until(lambda: "label: " in told(ingested), process, ingested)
         time.sleep(1)
         if number == signal.SIGINT:

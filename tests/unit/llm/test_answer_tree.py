@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from stages.llm.vllm_backend import answer_logprobs, branching_nodes
+from stages.llm.answer_tree import answer_logprobs, branching_nodes
 
 
 def test_one_node_where_the_first_token_tells_all_apart():

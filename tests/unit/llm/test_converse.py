@@ -5,8 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from stages.common.errors import BackendError
+from stages.common.errors import BackendError, ConfigError
 from stages.common.work import Weights, counted
 from stages.llm.backend import Refusal, Sampling
 from stages.llm.cache import CachedModel, ResponseCache
@@ -44,7 +45,7 @@ class OneAStep:
 @pytest.fixture
 def backend():
     made = object.__new__(VllmBackend)
-    made.settings = SimpleNamespace(max_num_seqs=2, max_model_len=50)
+    made.settings = SimpleNamespace(max_num_seqs=2, max_model_len=50, device="cuda")
     made.folder, made.dtype = Path("teacher"), "float32"
     made.settings.tensor_parallel_size = 1
     made._numbers = iter(range(1000))
@@ -130,3 +131,78 @@ def test_an_engine_that_does_not_start_ends_the_run_in_one_line(backend, tmp_pat
     with pytest.raises(BackendError, match=r"vLLM does not start .*: model.safetensors: header too small$"):
         model.complete([str(number) for number in range(40)], [Sampling(1)] * 40, "x")
     assert len(starts) == 1
+
+
+def no_card_free():
+    """vLLM's own refusal where something else holds the card's memory."""
+    from vllm.utils.mem_utils import MemorySnapshot
+    from vllm.v1.worker.utils import request_memory
+
+    snapshot = MemorySnapshot(device="cpu", auto_measure=False, free_memory=2**32, total_memory=2**34)
+    request_memory(snapshot, SimpleNamespace(gpu_memory_utilization=0.8))
+
+
+def no_cache(available):
+    """vLLM's own refusals where the weights leave nothing for the cache, or not enough for one prompt."""
+    from vllm.v1.core.kv_cache_utils import _check_enough_kv_cache_memory
+
+    _check_enough_kv_cache_memory(available, lambda: 2**30, 2560, lambda memory: 1200)
+
+
+def out_of_memory():
+    raise torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 1.45 GiB. GPU 0 has a total capacity of 14.56 GiB"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shortage", "reason", "helps"),
+    [
+        (no_card_free, "Free memory on device", "end what else runs on the card, or lower vllm.gpu_memory_utilization"),
+        (lambda: no_cache(0), "No available memory", "raise vllm.gpu_memory_utilization, or choose a smaller model"),
+        (
+            lambda: no_cache(2**29),
+            "To serve at least one",
+            "raise vllm.gpu_memory_utilization, lower vllm.max_model_len",
+        ),
+        (out_of_memory, "CUDA out of memory", "lower vllm.max_num_seqs and vllm.max_num_batched_tokens"),
+    ],
+    ids=["another program", "no cache", "small cache", "torch"],
+)
+def test_a_card_without_room_for_the_engine_is_told_with_what_helps(shortage, reason, helps, backend, monkeypatch):
+    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    del backend.__dict__["_engine"]
+    monkeypatch.setattr(VllmBackend, "_engine", property(lambda self: shortage()))
+    with pytest.raises(BackendError) as told:
+        next(backend.complete(["да"], [Sampling(1)]))
+    message = str(told.value)
+    assert message.startswith(
+        "vLLM does not start with the `vllm:` settings of params.yaml: the graphics card's memory"
+    )
+    assert f"({reason}" in message
+    assert f"): {helps}" in message
+
+
+def test_a_card_that_is_full_in_the_middle_ends_the_run_and_keeps_what_was_answered(backend, tmp_path, monkeypatch):
+    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    monkeypatch.setattr(VllmBackend, "_start", lambda self: None)
+    monkeypatch.setattr(VllmBackend, "_foretell", lambda *given: None)
+    engine, step = backend._engine, OneAStep.step
+
+    def filling(self):
+        finished.append(1)
+        return step(self) if len(finished) < 4 else out_of_memory()
+
+    finished = []
+    monkeypatch.setattr(OneAStep, "step", filling)
+    monkeypatch.setattr(VllmBackend, "_encode", lambda self, text: [int(text)])
+    monkeypatch.setattr(Written, "cumulative_logprob", -1.0, raising=False)
+    monkeypatch.setattr(Written, "text", "ответ", raising=False)
+    backend.name = backend.identity = "full"
+    model = CachedModel(backend, ResponseCache(tmp_path / "a.sqlite"))
+    with pytest.raises(ConfigError, match=r"\(CUDA out of memory\): lower vllm.max_num_seqs"):
+        model.complete([str(number) for number in range(8)], [Sampling(1)] * 8, "x")
+    # The rest is not asked for in halves.
+    assert len(finished) == 4
+    assert len(model.cache) == 3
+    assert engine.aborted

@@ -102,6 +102,7 @@ def test_libraries_count(library, models, params, monkeypatch):
     [
         ({"dtype": "bfloat16"}, True),
         ({"quantization": "fp8"}, True),
+        ({"head_dtype": "float32"}, True),
         ({"tensor_parallel_size": 2}, True),
         ({"block_size": 64}, True),
         ({"enforce_eager": False}, True),

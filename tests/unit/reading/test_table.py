@@ -310,6 +310,8 @@ CELLS = st.text(st.sampled_from("яЯё,;\"'\\\n\r\t |=a "), max_size=8) | st.te
     chunk_rows=st.integers(min_value=1, max_value=3),
 )
 def test_what_a_csv_writer_wrote_is_what_is_read(rows, mark, quoting, end, chunk_rows, tmp_path):
+    # Python before 3.13 leaves a lone carriage return without quotes, which then is a line end to some readers.
+    quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else quoting
     held = io.StringIO()
     writer = csv.writer(held, delimiter=mark, quoting=quoting, lineterminator=end)
     writer.writerow(["text", "other"])
@@ -321,10 +323,10 @@ def test_what_a_csv_writer_wrote_is_what_is_read(rows, mark, quoting, end, chunk
             assert len(chunk) <= chunk_rows
             numbers += part
             read += zip(chunk["text"].to_pylist(), chunk["other"].to_pylist(), strict=True)
-    except DataError:
-        # Python before 3.13 leaves a lone carriage return without quotes, which then is a line end to some readers.
-        assert any("\r" in cell for row in rows for cell in row)
+    except DataError as error:
+        # A cell whose lines are all rows may be one.
+        if "lines, each with the" not in str(error):
+            raise
         return
-    # Python leaves a carriage return at the end of a row without quotes, and then it is one half of the line's end.
-    assert [(text, other.rstrip("\r")) for text, other in read] == [(text, other.rstrip("\r")) for text, other in rows]
+    assert read == rows
     assert numbers == list(range(2, len(rows) + 2))

@@ -85,12 +85,12 @@ def test_confidence_comes_along_where_the_points_have_it(run: Run) -> None:
 def test_what_had_no_part_in_the_run_is_not_listed(run: Run) -> None:
     model = run.params.models["student"]
     given = dataclasses.replace(
-        run, params=dataclasses.replace(run.params, models={"generator": model, "student": model})
+        run, params=dataclasses.replace(run.params, models=dict.fromkeys(("teacher", "generator", "student"), model))
     )
-    assert set(figures.used_models(given)) == {"generator", "student"}
+    assert set(figures.used_models(given)) == {"teacher", "generator", "student"}
     assert "wanted in a rare class" in figures.settings(given)
     alone = dataclasses.replace(given, steps={step: run.steps["style"] for step in run.steps})
-    assert set(figures.used_models(alone)) == {"student"}
+    assert set(figures.used_models(alone)) == {"teacher", "student"}
     assert "wanted in a rare class" not in figures.settings(alone)
 
 

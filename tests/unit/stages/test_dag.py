@@ -101,6 +101,11 @@ def test_every_stage_says_what_it_does(name):
     assert len(STAGES[name]["desc"]) > 20
 
 
+def test_no_shell_stands_between_dvc_and_a_stage():
+    # Some shells start a command as a child and wait; a signal to DVC, or its death, would then never reach the stage.
+    assert all(stage["cmd"].startswith("exec ") for stage in definitions().values())
+
+
 def test_there_is_one_list_of_students():
     stages = PIPELINE["stages"]
     assert PIPELINE["vars"] == ["stages/common/provenances.py"]

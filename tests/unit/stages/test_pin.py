@@ -18,8 +18,11 @@ def test_the_shipped_models_are_pinned_and_licensed() -> None:
         lines = dict(
             line.split(": ", 1) for line in path.read_text().splitlines() if line[0].isalpha() and ": " in line
         )
-        assert lines["source"] == "pypi" or hub.is_commit(lines["revision"]), path
         assert lines["license"], path
+        # What a server has, nobody fetches.
+        if lines["source"] == "server":
+            continue
+        assert lines["source"] == "pypi" or hub.is_commit(lines["revision"]), path
         assert float(lines["download_gb"]) > 0, path
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import training_args
 
 from stages.common.errors import ConfigError
@@ -46,12 +47,38 @@ def test_a_gpu_profile_is_the_real_run(profile: str, tmp_path: Path) -> None:
     assert params.models["teacher"] == params.models["generator"]
     assert all(is_commit(model.revision) for model in params.models.values())
     assert params.models["student"].repo == "FacebookAI/xlm-roberta-large"
-    assert params.models["embedder"].repo == "ai-forever/sbert_large_nlu_ru"
+    assert params.models["embedder"].repo == "sergeyzh/BERTA"
     assert (params.prompt.name, params.prompt.chat, params.prompt.thinking) == ("strict", True, False)
     assert (params.train.epochs, params.train.frozen_embeddings, params.train.layers) == (5, False, None)
     # One that runs on a T4 has to do without bfloat16 everywhere.
     turing = params.vllm.min_compute_capability < 8
     assert (params.vllm.dtype == "float16") == (params.train.precision == "fp16") == turing
+
+
+def test_the_profile_of_a_cpu_with_the_hub_is_of_free_licences(tmp_path: Path) -> None:
+    params = composed(tmp_path, "profile=cpu_hub")
+    assert {model.license for model in params.models.values()} == {"Apache-2.0", "MIT"}
+    assert all(is_commit(model.revision) for model in params.models.values())
+    # One engine serves both, and each text goes through the encoder once.
+    assert params.models["teacher"] == params.models["generator"]
+    assert params.models["student"] == params.models["embedder"]
+    assert (params.train.prompt, params.train.pooling, params.train.max_tokens) == (
+        params.embed.prefix, params.embed.pooling, params.embed.max_tokens,
+    )  # fmt: skip
+    assert (params.prompt.chat, params.prompt.thinking, params.vllm.device) == (True, False, "cpu")
+
+
+@pytest.mark.parametrize("name", ["sbert-large-nlu-ru", "berta", "frida", "e5-large-instruct"])
+def test_every_embedder_of_the_hub_can_be_chosen(name: str, tmp_path: Path) -> None:
+    params = composed(tmp_path, "profile=gpu", f"models/embedder={name}", f"embed={name}")
+    assert params.models["embedder"].name == name
+    assert params.models["embedder"].license == "MIT"
+
+
+@pytest.mark.parametrize("name", ["berta", "frida", "e5-large-instruct"])
+def test_a_student_reads_what_the_same_embedder_reads(name: str, tmp_path: Path) -> None:
+    params = composed(tmp_path, "profile=gpu", f"models/student={name}", f"train={name}", f"embed={name}")
+    assert (params.train.prompt, params.train.pooling) == (params.embed.prefix, params.embed.pooling)
 
 
 @pytest.mark.parametrize("card", CARDS)
@@ -64,6 +91,9 @@ def test_vllm_takes_the_settings(card: str, tmp_path: Path, teacher_folder: Path
     assert config.cache_config.enable_prefix_caching
     assert config.model_config.max_model_len == engine.max_model_len
     assert config.scheduler_config.max_num_seqs == engine.max_num_seqs
+    # On a card logits are exact, though the layers have half precision; on a CPU stored answers stay what they are.
+    exact = config.model_config.dtype if card == "cpu" else torch.float32
+    assert config.model_config.head_dtype == exact
     assert config.parallel_config.world_size == engine.tensor_parallel_size
     for wrong in ({"quantization": "awqq"}, {"max_model_len": 10**6}):
         with pytest.raises(ValueError, match=r"quantization|max_model_len"):
@@ -76,7 +106,9 @@ def test_transformers_takes_the_settings(profile: str, tmp_path: Path, monkeypat
     train = composed(tmp_path, f"profile={profile}").train
     arguments = training_arguments(train, 20, tmp_path, steps=10)
     assert (arguments.fp16, arguments.bf16) == (train.precision == "fp16", train.precision == "bf16")
-    assert arguments.gradient_checkpointing == (profile != "cpu")
+    # Only a card at hand can tell whether it has to be.
+    assert train.gradient_checkpointing == "auto"
+    assert not arguments.gradient_checkpointing
 
 
 @pytest.mark.parametrize(

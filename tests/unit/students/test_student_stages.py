@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -243,6 +244,11 @@ def test_another_seed_or_student_does_not_go_on_from_these_checkpoints(
             train(monkeypatch, variant)
     assert folders[0] == folders[1]
     assert len(set(folders)) == 3
+    # What takes less memory may go on from what took too much.
+    workspace.seed, workspace.train = 7, dataclasses.replace(workspace.train, gradient_checkpointing=True)
+    with pytest.raises(KeyboardInterrupt):
+        train(monkeypatch, "real")
+    assert folders[-1] == folders[0]
 
 
 def test_a_head_alone_needs_a_card_for_half_precision_too(
@@ -325,9 +331,27 @@ def test_benchmark_beyond_the_limit_is_recorded_and_fails(
     assert "the limit is 0.00 s" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("xlm-roberta", {}),
+        ("bert", {"epochs": 0, "linear_probe": 0.1, "pooling": "mean"}),
+        ("t5", {"epochs": 0, "linear_probe": 0.1, "pooling": "cls"}),
+        ("t5", {"epochs": 1, "pooling": "cls"}),
+    ],
+    ids=["XLM-R", "BERT as it is", "T5 as it is", "T5"],
+)
 def test_the_exported_student_is_the_student(
-    workspace: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    change: dict[str, Any],
+    workspace: SimpleNamespace,
+    encoders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    workspace.train = dataclasses.replace(workspace.train, **change)
+    (tmp_path / "data/models/student").unlink()
+    (tmp_path / "data/models/student").symlink_to(encoders[name])
     train(monkeypatch, "style")
     stages.export.main()
     gate = read_json(tmp_path / "data/export/gate.json")

@@ -68,7 +68,9 @@ def run(
     return model, result
 
 
-@pytest.mark.parametrize(("name", "pooling"), [("bert", "model"), ("bert", "mean"), ("xlm-roberta", "model")])
+@pytest.mark.parametrize(
+    ("name", "pooling"), [("bert", "model"), ("bert", "mean"), ("xlm-roberta", "model"), ("t5", "cls")]
+)
 def test_a_student_learns_and_loads_in_a_pipeline(
     name: str,
     pooling: str,
@@ -91,7 +93,7 @@ def test_a_student_learns_and_loads_in_a_pipeline(
     assert [answer["score"] for answer in classify(texts)] == pytest.approx(probabilities.max(axis=1), abs=2e-3)
     assert not list((tmp_path / "student").glob("*.bin"))
     own_code = ["sentence_classifier.py", "static_encoder.py"]
-    assert sorted(path.name for path in (tmp_path / "student").glob("*.py")) == own_code * (pooling == "mean")
+    assert sorted(path.name for path in (tmp_path / "student").glob("*.py")) == own_code * (pooling != "model")
     assert {path.name for path in (tmp_path / "curves").iterdir()} == {"metrics.json", "plots"}
 
 
@@ -107,10 +109,11 @@ def test_the_mean_leaves_padding_out(encoders: dict[str, Path], label_names: lis
         assert model(short["input_ids"]).logits[0].numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
-def test_a_student_that_averages_loads_where_this_package_is_not(
-    encoders: dict[str, Path], label_names: list[str], train_settings: Train, tmp_path: Path
+@pytest.mark.parametrize(("name", "pooling"), [("bert", "mean"), ("t5", "cls")])
+def test_a_student_of_our_own_architecture_loads_where_this_package_is_not(
+    name: str, pooling: str, encoders: dict[str, Path], label_names: list[str], train_settings: Train, tmp_path: Path
 ) -> None:
-    model, tokenizer = build_student(encoders["bert"], label_names, dataclasses.replace(train_settings, pooling="mean"))
+    model, tokenizer = build_student(encoders[name], label_names, dataclasses.replace(train_settings, pooling=pooling))
     write_student(model, tokenizer, tmp_path / "student")
     expected = student_probabilities(tmp_path / "student", ["кеды жмут"], 1)
     command = (
@@ -271,6 +274,30 @@ def test_head_learns_faster_and_norms_and_biases_do_not_decay(
     assert set(names.values()) - seen == {"bert.embeddings.word_embeddings.weight"}
 
 
+@pytest.mark.parametrize("name", ["bert", "xlm-roberta", "gemma3"])
+def test_an_encoder_is_cut_down_to_its_first_layers(
+    name: str, encoders: dict[str, Path], label_names: list[str], train_settings: Train, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(train_settings, layers=1, pooling="mean")
+    model, tokenizer = build_student(encoders[name], label_names, settings)
+    whole = AutoModel.from_pretrained(encoders[name])
+    batch = tokenizer(["кеды малы"], return_tensors="pt")
+    seen: list[torch.Tensor] = []
+    inner = model.encoder.layers if name == "gemma3" else model.encoder.encoder.layer
+    theirs = whole.layers if name == "gemma3" else whole.encoder.layer
+    assert (len(inner), len(theirs)) == (1, 2)
+    for layer in (inner[0], theirs[0]):
+        layer.register_forward_hook(
+            lambda _, __, output: seen.append(output[0] if isinstance(output, tuple) else output)
+        )
+    with torch.no_grad():
+        model.train(False)(**batch)
+        whole(**batch)
+    torch.testing.assert_close(seen[0], seen[1])
+    write_student(model, tokenizer, tmp_path / "student")
+    assert Classifier(tmp_path / "student").predict_proba(["кеды малы"], 1).shape == (1, 3)
+
+
 def test_variants_are_cumulative(splits: DatasetDict) -> None:
     sizes = {variant: len(variant_rows(splits["train"], variant)) for variant in PROVENANCES}
     assert sizes == {"real": 36, "written": 36, "base": 37, "paraphrase": 37, "style": 38}
@@ -294,6 +321,21 @@ def test_settings_beyond_the_model_are_named(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         build_student(encoders["bert"], label_names, dataclasses.replace(train_settings, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pooling": "model"}, r"train.pooling=model: .* would need a decoder; train.pooling=mean, or cls, needs none"),
+        ({"pooling": "cls", "precision": "fp16"}, r"train.precision=fp16: .* is a T5, which overflows in it; bf16 or"),
+    ],
+    ids=["transformers' own classifier", "float16"],
+)
+def test_what_a_t5_encoder_cannot_be_is_refused(
+    encoders: dict[str, Path], label_names: list[str], train_settings: Train, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_student(encoders["t5"], label_names, dataclasses.replace(train_settings, **change))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card is here")

@@ -1,0 +1,1 @@
+"""Questions to language models, answered by several replicas on one machine or many."""
