@@ -18,12 +18,18 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SET ?=
 # By the environment, unread by make and shell: a file's name may have brackets, quotes and dollars.
 export OVERRIDES := $(value SET)
+N ?= 100
+ANSWERS ?=
+export ANSWERS_FILE := $(value ANSWERS)
+# The same for `make report COMPARE=main`: a branch has a name as free as a file.
+COMPARE ?=
+export COMPARED := $(value COMPARE)
 
 # Two processes: while one waits for a model to load, the other computes.
 WORKERS := --numprocesses 2 --dist loadfile
 
-.PHONY: help setup setup-gpu setup-scale lock doctor pin cache repro smoke params report benchmark deps test test-all lint \
-	format clean
+.PHONY: help setup setup-gpu setup-scale lock doctor pin cache repro smoke preview params annotate serve publish report benchmark \
+	deps test test-all lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -77,6 +83,15 @@ smoke: $(READY)  ## the whole chain on 20 of your reviews, in .smoke/, apart fro
 		{ ! $(HALF_A_LOCK) || rm dvc.lock; } && \
 		dvc repro && python -m stages.headline --times && python -m stages.smoke --tell
 
+N ?= 20
+preview: $(READY)  ## what becomes of N=20 of your reviews, and what all would cost, before a long run (SET as of params)
+	@python -m stages.preview --number $(N) --line="$$OVERRIDES"
+	@export RAZMETKA_CACHE="$$(python -m stages.cache --folder)" && cd .preview && \
+		{ ! $(HALF_A_LOCK) || rm dvc.lock; } && dvc repro generate && python -m stages.preview --tell
+
+publish: $(READY)  ## student and dataset to the Hugging Face hub (TO=you/name), or into a ZIP without TO (ARGS=--dry-run)
+	@python -m stages.publish $(if $(TO),--to "$(TO)") $(ARGS)
+
 doctor: $(READY)  ## what this machine has, which profiles it can run, what params.yaml needs
 	@python -m stages.doctor
 
@@ -86,16 +101,23 @@ pin: $(READY)  ## write the commits of unpinned hub models into conf/
 cache: $(READY)  ## what is kept between runs (ARGS="--prune --older-than 30" or ARGS=--check)
 	@python -m stages.cache $(ARGS)
 
+annotate: $(READY)  ## draw reviews worth checking (N=100), or take answers back (ANSWERS=file); docs/annotating.md
+	@python -m stages.annotate $(if $(value ANSWERS),--answers="$$ANSWERS_FILE",--rows=$(N)) $(ARGS)
+
 params: $(READY)  ## compose params.yaml from conf/ (SET="group=option key=value")
 	python -m stages.compose --line="$$OVERRIDES"
 
-report: $(READY)  ## the page of the last run: data/report/report.html
+report: $(READY)  ## the page of the last run: data/report/report.html (COMPARE=revision: what changed since, too)
 	dvc repro --single-item report
 	@echo data/report/report.html
+	@test -z "$$COMPARED" || python -m stages.compare -- "$$COMPARED"
 
 benchmark: $(READY)  ## measure latency and throughput on this machine, now
 	dvc repro --single-item --force benchmark
 	@cat data/latency/latency.json
+
+serve: $(READY)  ## the student as a service, and pages in a browser: http://127.0.0.1:8000 (ARGS="--port 8080")
+	@python -m stages.serve $(ARGS)
 
 lock: $(READY)  ## resolve uv.lock anew from pyproject.toml; versions stay where they still fit
 	uv lock

@@ -33,6 +33,7 @@ from stages.exporting.graph import write_classifier
 from stages.exporting.quantization import write_quantized
 from stages.inference.classifier import Classifier
 from stages.inference.onnx_classifier import FULL, QUANTIZED, TOKENIZER, OnnxClassifier, describe
+from stages.latency.front import SAMPLE, Kind
 from stages.scoring.metrics import confusion_matrix, interval, resample, score
 
 OUTPUT = Path("benchmarks/front.json")
@@ -49,6 +50,7 @@ class Result:
     """A student in one of its formats; scores by the name of the rows, with the ends of 95% intervals."""
 
     student: str
+    kind: Kind
     format: str
     mib: float
     ms: Spread
@@ -88,6 +90,7 @@ class Exported:
     """A student in one of its formats, and the size of its graph."""
 
     student: str
+    kind: Kind
     format: str
     mib: float
     classifier: OnnxClassifier
@@ -121,7 +124,8 @@ def _exported(name: str) -> list[Exported]:
         for form, file in (("fp32", FULL), ("int8", QUANTIZED)):
             describe(exported, names, tokenizer.model_max_length, tokenizer.pad_token_id, file)
             size = (exported / file).stat().st_size / 2**20
-            found.append(Exported(name, form, size, OnnxClassifier(exported)))
+            kind = Kind(params.models["student"].name, params.distil.into is not None, params.train.epochs > 0)
+            found.append(Exported(name, kind, form, size, OnnxClassifier(exported)))
     return found
 
 
@@ -139,6 +143,7 @@ def measure(
     return [
         Result(
             student=student.student,
+            kind=student.kind,
             format=student.format,
             mib=student.mib,
             # The first call of each is a warm-up.
@@ -155,7 +160,7 @@ def _score(
     """Macro F1 on the sample's sets, which are balanced, weighted F1 on a shop's; with its interval."""
     predicted = classifier.predict_proba(checked["text"].to_list(), 16).argmax(axis=1)
     confusion = confusion_matrix(label_indices(checked["label"], names), predicted, len(names))
-    measure = "macro_f1" if part in ("gold", "checked") else "weighted_f1"
+    measure = "macro_f1" if part in SAMPLE else "weighted_f1"
     drawn: Any = getattr(score(resample(confusion, 1000, seed)), measure)
     return float(getattr(score(confusion), measure)), *interval(drawn, 0.95)
 

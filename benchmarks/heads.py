@@ -60,15 +60,22 @@ class Heads:
         features = self.features(list(dataset["text"][:]))
         return Rows(features, np.array(dataset["label"][:]), np.array(dataset["soft_labels"][:]))
 
+    def logits(self, rows: Rows, train: Train, features: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+        """Logits (texts, labels) for `features` of other texts, by a head fitted to `rows` as `train` says.
+
+        `weights` (rows,) is what each row counts for; 1 where it is not given.
+        """
+        names = self.params.labels.names
+        counts = np.bincount(rows.labels, minlength=len(names)).tolist()
+        aims = Targets(rows.labels, rows.soft_labels, np.ones(len(rows.labels)) if weights is None else weights)
+        loss = StudentLoss(train.loss, train.soft_label_weight, counts, names)
+        head, _ = fit_head(rows.features, aims, loss, train.linear_probe or 1.0, bias=self.encoder.has_bias())
+        return head.logits(features)
+
     def fitted(self, rows: Rows, train: Train, features: FloatArray) -> FloatArray:
         """Distributions (texts, labels) for `features` of other texts, by a head fitted to `rows` as `train` says.
 
         Without temperature scaling: which label is the likeliest does not depend on it.
         """
-        names = self.params.labels.names
-        counts = np.bincount(rows.labels, minlength=len(names)).tolist()
-        aims = Targets(rows.labels, rows.soft_labels, np.ones(len(rows.labels)))
-        loss = StudentLoss(train.loss, train.soft_label_weight, counts, names)
-        head, _ = fit_head(rows.features, aims, loss, train.linear_probe or 1.0, bias=self.encoder.has_bias())
-        distributions: FloatArray = softmax(head.logits(features), axis=1)
+        distributions: FloatArray = softmax(self.logits(rows, train, features), axis=1)
         return distributions

@@ -6,7 +6,7 @@ import logging
 
 from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.gold import labelled_gold
+from stages.common.gold import scored_rows
 from stages.common.io import DATA, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import PROVENANCES
@@ -29,7 +29,7 @@ def main() -> None:
     """Write `data/answers/<student>.parquet`, one row a review: gold_set, id, text, label, …, probabilities."""
     params = load(Params)
     names = params.labels.names
-    rows = labelled_gold(DATA / "ingest/gold.parquet", names)
+    rows = scored_rows(DATA, names)
     if rows.empty:
         logger.warning("no human-checked reviews: students answer the test split, to be held against the teacher")
         rows = teacher_labelled(DATA / "dataset/test.parquet", names)

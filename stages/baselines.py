@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.common.arrays import FloatArray, label_indices
 from stages.common.config import load, section
 from stages.common.errors import run_stage
-from stages.common.gold import labelled_gold
+from stages.common.gold import scored_rows
 from stages.common.io import DATA, METRICS, read_table, write_table
 from stages.common.labels import Labels
 from stages.common.texts import text_id
@@ -36,7 +36,7 @@ def main() -> None:
     """Read labels, embeddings and gold; write `metrics/baselines.csv` (without rows where nothing was checked)."""
     params = load(Params)
     names = params.labels.names
-    rows = labelled_gold(DATA / "ingest/gold.parquet", names)
+    rows = scored_rows(DATA, names)
     found: list[Score] = []
     if not rows.empty:
         answers = {who: Answers.of(given) for who, given in distributions(params, rows["text"].to_list()).items()}

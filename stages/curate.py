@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import logging
 
-import pandas as pd
-
-from stages.common.arrays import probability_matrix
 from stages.common.config import load, section
 from stages.common.errors import run_stage
 from stages.common.io import DATA, read_table, write_table
 from stages.common.labels import Labels
 from stages.curation.config import Curate
-from stages.curation.policy import apply_policy, likely_errors
-from stages.curation.second_opinion import SecondOpinion
+from stages.curation.curated import curated
 from stages.curation.written import fit_on_vocabulary
-from stages.embedding.stored import read_embeddings
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 
@@ -45,25 +40,6 @@ def main() -> None:
     )
     changed = int((reviews["label"] != reviews["teacher_label"]).sum())
     logger.info("%d of %d labels changed", changed, len(reviews))
-
-
-def curated(labelled: pd.DataFrame, opinion: SecondOpinion, names: list[str], settings: Curate) -> pd.DataFrame:
-    """Labels, distributions and weights after `curate.policy`; the teacher's own labels keep columns of their own."""
-    if labelled.empty:
-        return labelled.assign(weight=[], teacher_label=[], teacher_confidence=[], likely_error=[])
-    teacher = probability_matrix(labelled)
-    second = opinion.distributions(read_embeddings(DATA / "embed", labelled["id"].to_list()))
-    flagged = likely_errors(teacher.argmax(axis=1), second)
-    probabilities, weights = apply_policy(teacher, second, flagged, settings)
-    return labelled.assign(
-        label=[names[index] for index in probabilities.argmax(axis=1)],
-        confidence=probabilities.max(axis=1),
-        probabilities=list(probabilities),
-        weight=weights,
-        teacher_label=labelled["label"],
-        teacher_confidence=labelled["confidence"],
-        likely_error=flagged,
-    )
 
 
 if __name__ == "__main__":

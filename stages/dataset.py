@@ -34,7 +34,7 @@ def main() -> None:
     plan = read_table(DATA / "analyse/plan.csv")
     rare = plan.loc[plan["rare"] | (plan["to_generate"] > 0), "label"].to_list()
     parts = [
-        real_rows(read_table(DATA / "curate/labels.parquet")),
+        real_rows(read_table(DATA / "correct/labels.parquet")),
         written_rows(read_table(Path(params.vocabulary.seeds)), rare, params.labels.names),
         synthetic_rows(read_table(DATA / "synthetic" / FINAL / "accepted.parquet")),
     ]

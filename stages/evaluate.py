@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from stages.common.arrays import probability_matrix
 from stages.common.config import load, section
 from stages.common.errors import run_stage
+from stages.common.gold import PEOPLE
 from stages.common.io import DATA, METRICS, atomic_path, read_table, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL, PROVENANCES
@@ -51,11 +54,20 @@ def read_evaluation(params: Params) -> Evaluation:
     rows = read_table(DATA / "answers/rows.parquet")
     answers = {}
     if AGREEMENT not in set(rows["gold_set"]):
+        # The second opinion of `curate` has not seen what people answered.
         for who, folder in {"teacher": DATA / "label", "curated": DATA / "curate"}.items():
-            answers[who] = stored_answers(rows, read_table(folder / "gold.parquet"), names)
+            answers[who] = stored_answers(rows, labelled(folder, rows), names)
     for student in PROVENANCES:
         answers[student] = Answers.of(probability_matrix(read_table(DATA / f"answers/{student}.parquet")))
     return Evaluation(rows, answers, names, params.evaluate, params.seed)
+
+
+def labelled(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """What the labels in `folder` say of gold `rows`; those of people are among the reviews."""
+    columns = ["gold_set", "id", "label", "probabilities"]
+    reviews = read_table(folder / "labels.parquet").assign(gold_set=PEOPLE)
+    of_people = reviews[reviews["id"].isin(rows.loc[rows["gold_set"] == PEOPLE, "id"])]
+    return pd.concat([read_table(folder / "gold.parquet")[columns], of_people[columns]])
 
 
 def write_plots(evaluation: Evaluation, by_class: pd.DataFrame) -> None:

@@ -40,12 +40,13 @@ def main() -> None:
     """Write `data/measures/`, `metrics/classes.csv`, `metrics/synthetic.csv` and `metrics/spending.csv`."""
     params = load(Params)
     names = params.labels.names
-    labelled, reviews = read_table(DATA / "label/labels.parquet"), read_table(DATA / "curate/labels.parquet")
+    labelled, reviews = read_table(DATA / "label/labels.parquet"), read_table(DATA / "correct/labels.parquet")
     quarantined = len(read_table(DATA / "label/quarantine.csv"))
     write_json(DATA / "measures/labels.json", asdict(labelling(labelled, quarantined, params.label.low_confidence)))
     curated = curation(reviews, names)
     write_json(DATA / "measures/curation.json", asdict(curated))
     write_table(DATA / "measures/changes.csv", changes(reviews))
+    write_json(DATA / "measures/answers.json", read_json(DATA / "correct/counts.json"))
     write_table(METRICS / "classes.csv", pd.DataFrame(curated.classes.items(), columns=["label", "rows"]))
     write_json(DATA / "measures/rows.json", train_counts(read_table(DATA / "dataset/train.parquet"), names))
     train = reviews[reviews["split"] == "train"].reset_index(drop=True)

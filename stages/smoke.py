@@ -1,34 +1,20 @@
-"""The whole chain on a handful of the user's reviews, in a folder of its own: `make smoke`.
-
-That folder is a DVC repository without Git, so that neither results nor locks of the user's are touched. What costs
-time is shared: answers and vectors, in the cache folder, and DVC's own cache, by which weights are converted once.
-"""
+"""The whole chain on a handful of the user's reviews, in a folder of its own: `make smoke`."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import yaml
-from dvc.config import Config
-from dvc.repo import Repo
-
-from stages.common.config import PARAMS, read
 from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_path, read_table
+from stages.common.io import DATA, read_table
 from stages.common.record import duration, entries
-from stages.composition.compose import CONF, compose
-from stages.composition.inputs import check_inputs
 from stages.composition.overrides import split
 from stages.composition.params import load_all
-from stages.composition.small import capped, located, write_handful
+from stages.composition.small import write_handful
+from stages.composition.workspace import make_workspace, whole
 from stages.inference.load import load_classifier
 
 WORKSPACE = Path(".smoke")
-# What the stages run by; they are the user's, as they are now.
-SHARED = ("stages", "conf")
 
 
 def main() -> None:
@@ -49,34 +35,11 @@ def prepare(overrides: list[str]) -> None:
     Raises:
         ConfigError, DataError: the whole configuration, not the small one alone, would stop at something.
     """
-    with TemporaryDirectory() as folder:
-        whole = Path(folder) / PARAMS if overrides else PARAMS
-        if overrides:
-            compose(whole, overrides)
-        params, settings = load_all(whole), read(whole)
-    check_inputs(params)
+    params, settings = whole(overrides)
     settings["data"] |= write_handful(params, WORKSPACE / "given")
-    make_repository()
-    small = located(capped(settings, read(CONF / "smoke.yaml")), WORKSPACE)
-    with atomic_path(WORKSPACE / PARAMS) as temporary:
-        temporary.write_text(yaml.safe_dump(small, allow_unicode=True, sort_keys=False), encoding="utf-8")
-        load_all(temporary)
+    make_workspace(WORKSPACE, settings, "smoke.yaml")
     names = ", ".join(f"{role} {model.name}" for role, model in params.models.items())
     print(f"In {WORKSPACE}/, twenty reviews of {params.data.path} at most, with {names}", flush=True)
-
-
-def make_repository() -> None:
-    """Make the folder a DVC repository with the user's stages and the user's DVC cache."""
-    for name in SHARED:
-        link = WORKSPACE / name
-        if not link.is_symlink():
-            link.symlink_to(Path("..") / name, target_is_directory=True)
-    (WORKSPACE / ".dvc").mkdir(exist_ok=True)
-    for name in (".dvc/config", ".dvcignore", "dvc.yaml"):
-        shutil.copy(name, WORKSPACE / name)
-    with Repo() as users, Config(dvc_dir=str(WORKSPACE / ".dvc")).edit("local") as local:
-        local["core"]["no_scm"] = True
-        local["cache"]["dir"] = users.cache.local_cache_dir
 
 
 def tell() -> None:

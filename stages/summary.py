@@ -19,6 +19,7 @@ def main() -> None:
         read_json(DATA / "measures/curation.json")["changed_share"],
         accepted,
         read_json(DATA / "latency/latency.json"),
+        read_json(DATA / "measures/answers.json"),
     )
     write_json(METRICS / "summary.json", figures)
 

@@ -23,7 +23,7 @@ from stages.training.config import Train
 from stages.training.curves import Curves
 from stages.training.encoder import Encoder
 from stages.training.learning import Learning, Rows, learn_all, learn_head
-from stages.training.rows import checked_rows, load_rows, variant_rows
+from stages.training.rows import Calibration, calibration_rows, load_rows, variant_rows
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("variant", choices=PROVENANCES, help="the last provenance whose rows are learned from")
     variant: str = parser.parse_args().variant
     params = load(Params)
-    rows, checked = read_rows(params.labels.names, variant)
+    rows, calibration = read_rows(params.labels.names, variant)
     logger.info("%s: %d train rows, %d validation rows", variant, len(rows.train), len(rows.validation))
 
     start = time.perf_counter()
@@ -60,7 +60,11 @@ def main() -> None:
             result = fine_tuned(encoder, rows, params, folder, checkpoints, curves)
         else:
             result = probed(encoder, rows, params, folder, curves, twin_of(encoder, target))
-        calibration = {"rows": len(rows.calibration), "checked": checked}
+        fitted_to = {
+            "rows": len(rows.calibration),
+            "checked": calibration.checked,
+            "answered": calibration.answered,
+        }
         write_json(
             folder / TRAINING,
             {
@@ -68,7 +72,7 @@ def main() -> None:
                 "best_epoch": result.best_epoch,
                 "validation_macro_f1": round(result.macro_f1, 4),
                 "temperature": round(result.temperature, 3),
-                "calibration": calibration if params.train.temperature_scaling else None,
+                "calibration": fitted_to if params.train.temperature_scaling else None,
                 # Of a trained encoder nobody else has the like.
                 "encoder": None if params.train.epochs else encoder.identity,
                 # Where what it gives for a text may be found, if others share it.
@@ -81,13 +85,12 @@ def main() -> None:
     logger.info("%s: learnt in %.1f s", variant, time.perf_counter() - start)
 
 
-def read_rows(names: list[str], variant: str) -> tuple[Rows, bool]:
-    """The rows of one student, and whether those that its confidence is fitted to were checked by people."""
+def read_rows(names: list[str], variant: str) -> tuple[Rows, Calibration]:
+    """The rows of one student, and which of them its confidence is fitted to."""
     validation = load_rows(DATA / "dataset", "validation", names)
-    checked = labelled_gold(DATA / "ingest/calibration.parquet", names)
-    calibration = validation if checked.empty else checked_rows(checked, validation)
+    calibration = calibration_rows(labelled_gold(DATA / "ingest/calibration.parquet", names), validation)
     train = variant_rows(load_rows(DATA / "dataset", "train", names), variant)
-    return Rows(train, validation, calibration), not checked.empty
+    return Rows(train, validation, calibration.rows), calibration
 
 
 def probed(encoder: Encoder, rows: Rows, params: Params, folder: Path, curves: Curves, twin: Path | None) -> Learning:

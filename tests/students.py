@@ -164,6 +164,9 @@ def splits() -> DatasetDict:
             "label": ClassLabel(names=LABELS),
             "soft_labels": Sequence(Value("float64")),
             "weight": Value("float64"),
+            "machine_label": ClassLabel(names=LABELS),
+            "machine_soft_labels": Sequence(Value("float64")),
+            "machine_weight": Value("float64"),
             "provenance": Value("string"),
             "seed_ids": Sequence(Value("string")),
             "attributes": Value("string"),
@@ -174,12 +177,12 @@ def splits() -> DatasetDict:
 
 def _row(text: str, label: str, provenance: str) -> dict[str, object]:
     soft_labels = [0.8 if name == label else 0.1 for name in LABELS]
+    said = {"label": label, "soft_labels": soft_labels, "weight": 1.0}
     return {
         "id": text,
         "text": text,
-        "label": label,
-        "soft_labels": soft_labels,
-        "weight": 1.0,
+        **said,
+        **{f"machine_{name}": value for name, value in said.items()},
         "provenance": provenance,
         "seed_ids": [],
         "attributes": json.dumps({}),

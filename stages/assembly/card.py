@@ -9,7 +9,7 @@ import yaml
 
 from stages.common.labels import Labels
 from stages.common.markdown import inline
-from stages.common.provenances import PROVENANCES
+from stages.common.provenances import HUMAN, PROVENANCES
 from stages.common.splits import SPLITS
 from stages.weights.config import Model
 
@@ -31,6 +31,9 @@ def card(rows: pd.DataFrame, labels: Labels, models: Mapping[str, Model]) -> str
     files = [{"split": split, "path": f"{split}.parquet"} for split in SPLITS]
     front = {
         "language": [labels.language],
+        # What holds for the reviews, which no model of ours wrote.
+        "license": "other",
+        "license_name": "that-of-the-reviews-source",
         "task_categories": ["text-classification"],
         "pretty_name": "Razmetka training set",
         "configs": [{"config_name": "default", "data_files": files}],
@@ -43,6 +46,7 @@ def card(rows: pd.DataFrame, labels: Labels, models: Mapping[str, Model]) -> str
             "# Training set",
             "",
             f"Rows: {splits}. Real rows carry the teacher's label as a second opinion left it; no person checked it.",
+            *_of_people(rows),
             "Written rows were written for their category by the makers of the vocabulary file. Synthetic rows (base,",
             "paraphrase, style) have the category that a language model wrote them for, checked by filters and by the",
             "readers of the real rows. Written and synthetic rows stand in train alone, and only for rare categories.",
@@ -56,9 +60,23 @@ def card(rows: pd.DataFrame, labels: Labels, models: Mapping[str, Model]) -> str
             "## Columns",
             "",
             "`label` hard label; `soft_labels` the readers' distribution in the order of the class names (1 for the",
-            "label of a written row); `weight` sample weight; `provenance` real, written, base, paraphrase or style;",
+            "label of a written row or of a person); `weight` sample weight; `machine_label`, `machine_soft_labels`,",
+            "`machine_weight` the same as models alone said it, which students before `human` learn;",
+            f"`provenance` {', '.join(PROVENANCES[:-1])} or {PROVENANCES[-1]};",
             "`seed_ids` the rows that the generator was shown; `attributes` product and notes that were asked",
             "for (JSON).",
             "",
         ]
     )
+
+
+def _of_people(rows: pd.DataFrame) -> list[str]:
+    """What the card says of reviews that people answered, if there are any."""
+    answered = rows.loc[rows["provenance"] == HUMAN, "split"].value_counts()
+    if answered.empty:
+        return []
+    listed = ", ".join(f"{split} {answered[split]}" for split in SPLITS if split in answered)
+    return [
+        f"Human rows are real ones whose label a person gave ({listed}); from those in train the second opinion has",
+        "learnt what it says of the real ones.",
+    ]

@@ -12,7 +12,7 @@ from stages.common.splits import SPLITS
 
 
 def features(labels: list[str]) -> Features:
-    """The columns; `label` is a `ClassLabel`."""
+    """The columns; labels are `ClassLabel`s."""
     return Features(
         {
             "id": Value("string"),
@@ -20,6 +20,9 @@ def features(labels: list[str]) -> Features:
             "label": ClassLabel(names=labels),
             "soft_labels": List(Value("float32")),
             "weight": Value("float32"),
+            "machine_label": ClassLabel(names=labels),
+            "machine_soft_labels": List(Value("float32")),
+            "machine_weight": Value("float32"),
             "provenance": Value("string"),
             "seed_ids": List(Value("string")),
             "attributes": Value("string"),
@@ -30,7 +33,8 @@ def features(labels: list[str]) -> Features:
 def write_splits(rows: pd.DataFrame, labels: list[str], folder: Path) -> None:
     """Write `rows` (columns of `features`, and split) as `<split>.parquet`, with or without rows, and a manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    numbered = rows.assign(label=rows["label"].map({name: number for number, name in enumerate(labels)}))
+    number = {name: position for position, name in enumerate(labels)}
+    numbered = rows.assign(**{column: rows[column].map(number) for column in ("label", "machine_label")})
     columns = features(labels)
     for split in SPLITS:
         part = numbered.loc[numbered["split"] == split, list(columns)]

@@ -1,26 +1,33 @@
-"""Rows of the training set: real ones, and written and synthetic ones of rare classes."""
+"""Rows of the training set: real ones, and written and synthetic ones of rare classes.
+
+What models alone said of a row stands in columns of its own, `machine_…`: students before `human` learn that.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from stages.common.arrays import FloatArray
 from stages.common.texts import text_id
 
 
 def real_rows(labelled: pd.DataFrame) -> pd.DataFrame:
-    """Real rows with label, distribution and weight after `curate`, in the columns of the dataset plus `split`."""
+    """Real rows with what stage `correct` says of them, in the columns of the dataset plus `split`."""
     return pd.DataFrame(
         {
             "id": labelled["id"],
             "text": labelled["text"],
             "label": labelled["label"],
-            "soft_labels": [np.asarray(row, dtype=float).tolist() for row in labelled["probabilities"]],
+            "soft_labels": _lists(labelled["probabilities"]),
             "weight": labelled["weight"],
-            "provenance": "real",
+            "machine_label": labelled["machine_label"],
+            "machine_soft_labels": _lists(labelled["machine_probabilities"]),
+            "machine_weight": labelled["machine_weight"],
+            "provenance": labelled["provenance"],
             "seed_ids": [[] for _ in range(len(labelled))],
             "attributes": "{}",
             "split": labelled["split"],
@@ -38,16 +45,26 @@ def written_rows(seeds: pd.DataFrame, rare: Collection[str], names: Sequence[str
     labelled = chosen.assign(
         id=chosen["text"].map(text_id),
         probabilities=chosen["label"].map(one_hot.get),
-        weight=1.0,
-        split="train",
+        provenance="written",
     )
     attributes = [json.dumps(row, ensure_ascii=False) for row in chosen[["product", "notes"]].to_dict("records")]
-    return real_rows(labelled).assign(provenance="written", attributes=attributes)
+    return _train_rows(labelled).assign(attributes=attributes)
 
 
 def synthetic_rows(accepted: pd.DataFrame) -> pd.DataFrame:
     """Synthetic rows for the train split; their soft labels are the distribution that they were read with."""
     accepted = accepted.reset_index(drop=True)
-    rows = real_rows(accepted.assign(split="train", weight=1.0))
-    kept = ["provenance", "seed_ids", "attributes"]
+    rows = _train_rows(accepted)
+    kept = ["seed_ids", "attributes"]
     return pd.concat([rows.drop(columns=kept), accepted[kept]], axis=1)[list(rows.columns)]
+
+
+def _train_rows(labelled: pd.DataFrame) -> pd.DataFrame:
+    """Rows that no person answered, to be learnt from."""
+    rows = labelled.assign(weight=1.0, split="train")
+    same = {f"machine_{name}": rows[name] for name in ("label", "probabilities", "weight")}
+    return real_rows(rows.assign(**same))
+
+
+def _lists(distributions: Iterable[FloatArray]) -> list[list[float]]:
+    return [np.asarray(row, dtype=float).tolist() for row in distributions]

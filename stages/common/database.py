@@ -24,6 +24,11 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 ASIDE = ".damaged-"
 # Beside the file, while it is in use.
 _COMPANIONS = ("-wal", "-shm")
+# What helps where a file of the cache folder cannot be used.
+IN_THE_CACHE = (
+    "`make cache` shows what takes the room; when there is enough, or with another folder as RAZMETKA_CACHE, the same "
+    "command goes on from there"
+)
 
 Result = TypeVar("Result")
 
@@ -31,18 +36,21 @@ Result = TypeVar("Result")
 class Database:
     """One file with a write-ahead log and `tables`, name -> columns; a statement outside `transaction` is committed.
 
-    No write waits for the disk (`synchronous=NORMAL`): a power cut may lose the last ones, and damages nothing. A
+    No write waits for the disk unless it is `synced`: a power cut may lose the last ones, and damages nothing. A
     damaged file is moved aside as soon as it is met, and what can be read of it goes into a new one.
 
     Raises:
-        DataError: the file cannot be opened, read or written, on a full disk for instance; so do all methods.
+        DataError: the file cannot be opened, read or written, on a full disk for instance; so do all methods. The
+            message ends with `remedy`.
     """
 
-    def __init__(self, path: Path, tables: dict[str, str]) -> None:
+    def __init__(self, path: Path, tables: dict[str, str], *, synced: bool = False, remedy: str = IN_THE_CACHE) -> None:
         self.path = path
         self._tables = tables
+        self._synchronous = "FULL" if synced else "NORMAL"
+        self._remedy = remedy
         self._connection = sqlite3.connect(":memory:")
-        with _in_words(path):
+        with _in_words(path, remedy):
             try:
                 self._connection = self._connect()
             except sqlite3.DatabaseError as error:
@@ -69,11 +77,15 @@ class Database:
 
     def damage(self) -> str:
         """What SQLite finds wrong with the whole file, in words; "" for nothing."""
-        with _in_words(self.path):
+        with _in_words(self.path, self._remedy):
             return _damage(self._connection)
 
+    def close(self) -> None:
+        """Let go of the file; nothing can be asked after that."""
+        self._connection.close()
+
     def _run(self, work: Callable[[], Result]) -> Result:
-        with _in_words(self.path):
+        with _in_words(self.path, self._remedy):
             try:
                 return work()
             except sqlite3.DatabaseError as error:
@@ -86,7 +98,7 @@ class Database:
         # A text with damaged letters is its reader's to refuse.
         connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
         for name, columns in self._tables.items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         return connection
@@ -162,16 +174,11 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _in_words(path: Path) -> Iterator[None]:
-    """Turn what the disk or SQLite says into one line."""
+def _in_words(path: Path, remedy: str) -> Iterator[None]:
+    """Turn what the disk or SQLite says into one line, which ends with `remedy`."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        full = _code(error) == sqlite3.SQLITE_FULL
+    except (sqlite3.DatabaseError, OSError) as error:
+        full = isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_FULL
         what = "no room is left on its disk" if full else str(error)
-        raise DataError(
-            f"cannot use {path}: {what}; what it holds so far stays. `make cache` shows what takes the room; when "
-            "there is enough, or with another folder as RAZMETKA_CACHE, the same command goes on from there"
-        ) from error
-    except OSError as error:
-        raise DataError(f"cannot use {path}: {error}; RAZMETKA_CACHE names another folder") from error
+        raise DataError(f"cannot use {path}: {what}; what it holds so far stays. {remedy}") from error

@@ -1,7 +1,8 @@
-"""Human-checked rows, as stage `ingest` leaves them."""
+"""Human-checked rows, as stages `ingest` and `correct` leave them."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,26 @@ import pandas as pd
 from stages.common.errors import DataError
 from stages.common.io import read_table
 
+logger = logging.getLogger(__name__)
+
 COLUMNS = ("gold_set", "id", "row", "text", "label", "stratum", "flag")
+# The gold set of the reviews of this run that people answered.
+PEOPLE = "human"
+# Fewer of them say nothing: resampled, one or two answers are all right or all wrong.
+FEWEST = 3
+
+
+def scored_rows(data: Path, label_names: Sequence[str]) -> pd.DataFrame:
+    """What is scored on below the folder `data`: rows of gold files and, after them, answers to test reviews.
+
+    Raises:
+        DataError: a label outside `label_names`.
+    """
+    gold = labelled_gold(data / "ingest/gold.parquet", label_names)
+    people = labelled_gold(data / "correct/checked.parquet", label_names)
+    if 0 < len(people) < FEWEST:
+        logger.warning("%d answers to test reviews are too few to score on; %d would do", len(people), FEWEST)
+    return pd.concat([gold, people], ignore_index=True) if len(people) >= FEWEST else gold
 
 
 def labelled_gold(path: Path, label_names: Sequence[str]) -> pd.DataFrame:

@@ -5,10 +5,11 @@ Students are cumulative: the one called `base` learns from real, written and bas
 
 from __future__ import annotations
 
-# `written` rows are the seeds of the vocabulary; those after it are steps of the synthesis, each upon the one before.
-# DVC takes literals alone.
-PROVENANCES = ["real", "written", "base", "paraphrase", "style"]
+# `written` rows are the seeds of the vocabulary; `human` ones are real, with a label that a person gave; those after it
+# are steps of the synthesis, each upon the one before. DVC takes literals alone.
+PROVENANCES = ["real", "written", "human", "base", "paraphrase", "style"]
 FINAL = "style"
 
 REAL = PROVENANCES[0]
-SYNTHETIC_STEPS = PROVENANCES[2:]
+HUMAN = PROVENANCES[2]
+SYNTHETIC_STEPS = PROVENANCES[3:]

@@ -103,6 +103,7 @@ class Usage:
         counted["fresh tokens"] += self.fresh
         counted["written tokens"] += self.written
         counted["GFLOP"] += self.operations / 1e9
+        counted["answering seconds"] += seconds
         if seconds < LONG or not self.pieces:
             return
         fresh, written, giga = (total / self.pieces for total in (self.fresh, self.written, self.operations / 1e9))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from stages.annotating.answers import read_answers
 from stages.common.config import require
 from stages.common.io import DATA
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.templates import load_template
+from stages.common.texts import letters
 from stages.composition.params import Params
 from stages.composition.room import too_long
+from stages.correcting.matching import numbered, require_labels
 from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
 from stages.ingestion.intake import Intake
 from stages.vocabulary.vocabulary import read_vocabulary
@@ -44,11 +47,18 @@ def check_inputs(params: Params) -> None:
         logger.warning(warning)
     gold = read_gold(params.data, names)
     calibration = read_calibration(params.data, names, gold)
+    source = params.human.answers
+    require(Path(source).is_file(), f"human.answers={source} does not exist; of no answers it has the header alone")
+    answers = numbered(read_answers(Path(source)))
     intake = Intake(params.data, reserved(gold, calibration, vocabulary.seeds))
     reviews = raw_texts(params.data)
     if Path(params.data.path).is_file() and Path(params.data.path).stat().st_size > MOST_BYTES:
         next(reviews)
         return
+    of_this_run: set[str] = set()
     for rows, texts in reviews:
-        intake.take_in(rows, texts)
+        taken, _ = intake.take_in(rows, texts)
+        if len(answers):
+            of_this_run.update(taken["text"].map(letters))
     intake.counts(gold, calibration)
+    require_labels(answers[answers["key"].isin(of_this_run)], names, source)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stages.annotating.config import Annotate
 from stages.cluster.config import Execute
 from stages.common.config import PARAMS, checked, read, require, section
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
+from stages.correcting.config import Human
 from stages.curation.config import Curate
 from stages.distilling.config import Distil
 from stages.drawing.config import Draw
@@ -16,8 +18,9 @@ from stages.exporting.config import Export
 from stages.inference.config import Answer
 from stages.ingestion.config import Data
 from stages.labelling.config import Label, Prompt
-from stages.latency.config import Benchmark
+from stages.latency.config import Benchmark, Front
 from stages.llm.config import Server, Vllm
+from stages.measures.config import Doubt
 from stages.scoring.config import Evaluate
 from stages.synthesis.config import Generate, Step
 from stages.synthesis.plan import Plan
@@ -45,6 +48,7 @@ class Params:
     label: Label
     embed: Embed
     curate: Curate
+    human: Human
     plan: Plan
     generate: Generate
     draw: Draw
@@ -54,6 +58,9 @@ class Params:
     export: Export
     evaluate: Evaluate
     benchmark: Benchmark
+    annotate: Annotate
+    doubt: Doubt
+    front: Front
 
     def __post_init__(self) -> None:
         require(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,44 +54,92 @@ def located(settings: Mapping[str, Any], folder: Path, pipeline: Path = Path("dv
 
 
 def write_handful(params: Params, folder: Path) -> dict[str, Any]:
-    """Write a few reviews and checked rows that `params` names into `folder`; the section `data` that names these.
+    """Write the first reviews of each split and some checked rows into `folder`; the section `data` that names these.
 
     The texts are what they are in a whole run, and so are their splits: whatever is asked or computed is known there.
 
     Raises:
         DataError: as `raw_texts`, `read_gold`, `read_calibration` and `reserved`.
     """
-    data, names = params.data, params.labels.names
-    gold = read_gold(data, names)
-    calibration = read_calibration(data, names, gold)
-    intake = Intake(data, reserved(gold, calibration, read_seeds(params.vocabulary.seeds, names)))
+    gold, calibration = _checked(params)
     chosen: dict[str, list[str]] = {split: [] for split in REVIEWS}
-    for rows, texts in raw_texts(data):
-        raw = dict(zip(rows, texts, strict=True))
-        reviews, _ = intake.take_in(rows, texts)
-        for row, split in zip(reviews["row"], reviews["split"], strict=True):
+    for reviews in _usable(params, gold, calibration):
+        for raw, split in zip(reviews["raw"], reviews["split"], strict=True):
             if len(chosen[split]) < REVIEWS[split]:
-                chosen[split].append(raw[row])
+                chosen[split].append(raw)
         if all(len(chosen[split]) == most for split, most in REVIEWS.items()):
             break
-    # Parquet, where a text is one: what runs in a spreadsheet is escaped in a CSV.
-    few = pd.DataFrame({"text": [text for of_split in chosen.values() for text in of_split]})
-    write_table(folder / "reviews.parquet", few)
-    sets: dict[str, str] = {}
+    sets: dict[str, str | None] = {}
     for name, checked in gold.groupby("gold_set", sort=False):
         sets[str(name)] = file = f"{len(sets)}.parquet"
         _write_checked(folder / "gold" / file, checked)
     # The folder has to be there, whatever is in it.
     _write_checked(folder / "gold/calibration.parquet", calibration)
+    return _write_reviews(folder, chosen, sets, None if calibration.empty else "calibration.parquet")
+
+
+@dataclass(frozen=True)
+class Pile:
+    """What a draw was made from: usable `reviews`, those of them in the train split, and `checked` ones."""
+
+    reviews: int
+    train: int
+    checked: int
+
+
+def write_drawn(params: Params, folder: Path, number: int) -> tuple[dict[str, Any], Pile]:
+    """Write `number` reviews drawn at random over the whole file into `folder`; the section `data` that names these.
+
+    Each split gives its share, and one at the least. Drawn are those with the least hashes of seed and text, a simple
+    random sample of each split: the same wherever in the file they stand, and whatever is added to it but a few.
+    Checked rows are left out. Texts and splits are as of `write_handful`.
+
+    Raises:
+        DataError: as of `write_handful`.
+    """
+    gold, calibration = _checked(params)
+    data = params.data
+    due = {"validation": max(1, round(number * data.validation_share)), "test": max(1, round(number * data.test_share))}
+    due["train"] = max(2, number - sum(due.values()))
+    drawn: dict[str, list[tuple[bytes, str]]] = {split: [] for split in due}
+    counts = dict.fromkeys(due, 0)
+    for reviews in _usable(params, gold, calibration):
+        for split, rows in reviews.groupby("split"):
+            places = [hashlib.blake2b(f"{params.seed} {name}".encode(), digest_size=16).digest() for name in rows["id"]]
+            drawn[str(split)] = sorted([*drawn[str(split)], *zip(places, rows["raw"], strict=True)])[: due[str(split)]]
+            counts[str(split)] += len(rows)
+    _write_checked(folder / "gold/none.parquet", gold.head(0))
+    chosen = {split: [raw for _, raw in rows] for split, rows in drawn.items()}
+    section = _write_reviews(folder, chosen, dict.fromkeys(data.gold.sets), None)
+    return section, Pile(sum(counts.values()), counts["train"], gold["id"].nunique())
+
+
+def _checked(params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
+    gold = read_gold(params.data, params.labels.names)
+    return gold, read_calibration(params.data, params.labels.names, gold)
+
+
+def _usable(params: Params, gold: pd.DataFrame, calibration: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The reviews that stage `ingest` would keep, some at a time: the schema REVIEWS, and `raw`, as they came."""
+    seeds = read_seeds(params.vocabulary.seeds, params.labels.names)
+    intake = Intake(params.data, reserved(gold, calibration, seeds))
+    for rows, texts in raw_texts(params.data):
+        raw = dict(zip(rows, texts, strict=True))
+        reviews, _ = intake.take_in(rows, texts)
+        yield reviews.assign(raw=[raw[row] for row in reviews["row"]])
+
+
+def _write_reviews(
+    folder: Path, chosen: Mapping[str, list[str]], sets: Mapping[str, str | None], calibration: str | None
+) -> dict[str, Any]:
+    # Parquet, where a text is one: what runs in a spreadsheet is escaped in a CSV.
+    few = pd.DataFrame({"text": [text for of_split in chosen.values() for text in of_split]})
+    write_table(folder / "reviews.parquet", few)
     return {
         "path": str(folder / "reviews.parquet"),
         "text_column": "text",
         "limit": None,
-        "gold": {
-            "folder": str(folder / "gold"),
-            "sets": sets,
-            "calibration": None if calibration.empty else "calibration.parquet",
-        },
+        "gold": {"folder": str(folder / "gold"), "sets": dict(sets), "calibration": calibration},
     }
 
 

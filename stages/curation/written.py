@@ -13,11 +13,17 @@ from stages.embedding.stored import read_embeddings
 from stages.vocabulary.vocabulary import Vocabulary
 
 
-def fit_on_vocabulary(vocabulary: Vocabulary, names: Sequence[str], regularisation: float) -> SecondOpinion:
+def fit_on_vocabulary(
+    vocabulary: Vocabulary, names: Sequence[str], regularisation: float, answered: pd.DataFrame | None = None
+) -> SecondOpinion:
     """Fit a `SecondOpinion` on the written seeds and on the phrases of products and their notes.
 
-    Stage `embed` left their embeddings. `names` are the labels, `regularisation` as in `SecondOpinion.fit`.
+    Args:
+        vocabulary: of whose texts stage `embed` left embeddings.
+        names: the labels in their order.
+        regularisation: as in `SecondOpinion.fit`.
+        answered: reviews of this run that people gave a label (columns text, label), each one example more.
     """
-    written = pd.concat([vocabulary.seeds[["text", "label"]], vocabulary.phrases()])
+    written = pd.concat([vocabulary.seeds[["text", "label"]], vocabulary.phrases(), answered])
     vectors = read_embeddings(DATA / "embed", [text_id(text) for text in written["text"]])
     return SecondOpinion.fit(vectors, written["label"].to_list(), names, regularisation)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnx
 import torch
@@ -23,24 +23,27 @@ if TYPE_CHECKING:
 OPSET = 20
 INPUTS = ["input_ids", "attention_mask"]
 
+# From a model, ids and mask to what its graph is to give, each (rows, size).
+Results: TypeAlias = "Callable[[PreTrainedModel, torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]"
 
-def write_graph(model: PreTrainedModel, result: Callable[..., torch.Tensor], name: str, path: Path) -> None:
-    """Write `model` as ONNX: ids and mask (rows, tokens), both int64, to `name` (rows, size), as `result` gives it.
+
+def write_graph(model: PreTrainedModel, results: Results, names: Sequence[str], path: Path) -> None:
+    """Write `model` as ONNX: ids and mask (rows, tokens), both int64, to outputs (rows, size), as `results` gives them.
 
     Arithmetic is fp32; large weights that are stored in half precision in the model's folder are so here, and widened
     when the graph is loaded. `model` is of no other use afterwards.
 
     Args:
         model: an encoder or a classifier of transformers.
-        result: what the graph is to give, from `model`, ids and mask.
-        name: of the graph's output.
+        results: what the graph is to give, from `model`, ids and mask.
+        names: of the graph's outputs.
         path: the file.
     """
     model = model.cpu().float().eval()  # type: ignore[no-untyped-call]
     model.set_attn_implementation(_ATTENTION)
     _store_in_half_precision(model)
-    whole = _Graph(model, result)
-    written = _traced(whole, name)
+    whole = _Graph(model, results)
+    written = _traced(whole, names)
     _put_in_weights(written.graph, whole)
     _widen_after_lookup(written.graph)
     onnx.save(written, path)
@@ -49,10 +52,10 @@ def write_graph(model: PreTrainedModel, result: Callable[..., torch.Tensor], nam
 def write_encoder(encoder: PreTrainedModel, pooling: str, path: Path) -> None:
     """Write an encoder whose output `vectors` (rows, size) is `pooled` from its last hidden states."""
 
-    def vectors(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask, pooling)
+    def vectors(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor]:
+        return (pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask, pooling),)
 
-    write_graph(encoder, vectors, "vectors", path)
+    write_graph(encoder, vectors, ["vectors"], path)
 
 
 def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
@@ -63,7 +66,7 @@ def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tens
     return (hidden * seen).sum(dim=1) / seen.sum(dim=1)
 
 
-def _traced(model: nn.Module, name: str) -> onnx.ModelProto:
+def _traced(model: nn.Module, names: Sequence[str]) -> onnx.ModelProto:
     """The graph without weights: they are inputs, called as in `model`."""
     ids = torch.ones((2, 3), dtype=torch.int64)
     written = io.BytesIO()
@@ -79,8 +82,11 @@ def _traced(model: nn.Module, name: str) -> onnx.ModelProto:
             export_params=False,
             do_constant_folding=False,
             input_names=INPUTS,
-            output_names=[name],
-            dynamic_axes={**{given: {0: "rows", 1: "tokens"} for given in INPUTS}, name: {0: "rows"}},
+            output_names=list(names),
+            dynamic_axes={
+                **{given: {0: "rows", 1: "tokens"} for given in INPUTS},
+                **{name: {0: "rows"} for name in names},
+            },
         )
     return onnx.load_model_from_string(written.getvalue())
 
@@ -94,13 +100,13 @@ def _put_in_weights(graph: onnx.GraphProto, model: nn.Module) -> None:
 
 
 class _Graph(nn.Module):
-    def __init__(self, model: PreTrainedModel, result: Callable[..., torch.Tensor]) -> None:
+    def __init__(self, model: PreTrainedModel, results: Results) -> None:
         super().__init__()
         self.model = model
-        self.result = result
+        self.results = results
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        return self.result(self.model, input_ids, attention_mask)
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.results(self.model, input_ids, attention_mask)
 
 
 class _Widened(nn.Module):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.arrays import FloatArray, IntArray, label_indices
+from stages.common.arrays import FloatArray, IntArray
 from stages.common.gold import labelled_gold
-from stages.training.rows import load_rows
+from stages.training.rows import calibration_rows, load_rows
 from stages.training.validation import validation_scores
 
 
@@ -45,12 +45,11 @@ class Gate:
 
 
 def gate_rows(data: Path, label_names: Sequence[str]) -> Rows:
-    """The human-checked calibration rows below the folder `data`; the validation rows where there are none."""
-    checked = labelled_gold(data / "ingest/calibration.parquet", label_names)
-    if len(checked):
-        return Rows(checked["text"].to_list(), label_indices(checked["label"], label_names), True)
-    rows = load_rows(data / "dataset", "validation", label_names)
-    return Rows(rows["text"][:], np.asarray(rows["label"][:], dtype=np.int64), False)
+    """The rows below the folder `data` that the student's confidence was fitted to."""
+    validation = load_rows(data / "dataset", "validation", label_names)
+    found = calibration_rows(labelled_gold(data / "ingest/calibration.parquet", label_names), validation)
+    by_people = found.checked + found.answered > 0
+    return Rows(found.rows["text"][:], np.asarray(found.rows["label"][:], dtype=np.int64), by_people)
 
 
 def judge(rows: Rows, itself: FloatArray, int8: FloatArray, difference_fp32: float, max_f1_drop: float) -> Gate:

@@ -90,7 +90,7 @@ def head_input_parts(
                 inputs = batch.to(model.device)
                 with torch.inference_mode(), card_memory("lower answer.batch_size or train.batch_size"):
                     model(**inputs)
-                features[rows] = _pooled(seen.pop(), inputs["attention_mask"]).float().cpu()
+                features[rows] = one_a_text(seen.pop(), inputs["attention_mask"]).float().cpu()
             yield features.numpy()
         if not texts:
             yield np.empty((0, head.in_features), dtype=np.float32)
@@ -99,8 +99,8 @@ def head_input_parts(
         model.train(was_training)
 
 
-def _pooled(inputs: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """One row a text: models of decoder architecture put their head on every token and take the last one's logits."""
+def one_a_text(inputs: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """A row a text: models of decoder architecture put their head on every token and take the last one's logits."""
     if inputs.ndim == 2:
         return inputs
     last = (attention_mask * torch.arange(attention_mask.shape[1], device=attention_mask.device)).argmax(dim=1)

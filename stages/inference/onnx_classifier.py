@@ -24,6 +24,8 @@ DESCRIPTION = "classifier.json"
 TOKENIZER = "tokenizer.json"
 FULL = "model.onnx"
 QUANTIZED = "model_quantized.onnx"
+# The graph's outputs: what the student answers, and what reaches its head.
+PROBABILITIES, EMBEDDING = "probabilities", "embedding"
 _REMEDY = "copy the whole folder again, or run `dvc repro package`"
 
 
@@ -59,6 +61,17 @@ class OnnxClassifier:
         """Distributions over `labels`, shape (rows, labels), from one padded batch."""
         return self._answer(self._tokenizer.encode_batch(list(texts)))
 
+    def predict_and_embed(self, texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        """What `predict_batch` gives, and what reaches the head, shape (rows, features), by which texts are near.
+
+        Raises:
+            ModelError: the student was exported without the latter.
+        """
+        if EMBEDDING not in [output.name for output in self._session.get_outputs()]:
+            raise ModelError(f"{self.file} has no output {EMBEDDING!r}, an older export; run `dvc repro package`")
+        probabilities, embedding = self._run(self._tokenizer.encode_batch(list(texts)), PROBABILITIES, EMBEDDING)
+        return probabilities, embedding
+
     def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
         """Distributions of any number of texts, shape (rows, labels), in the order of `texts`.
 
@@ -74,13 +87,17 @@ class OnnxClassifier:
         return answers[[numbers[text] for text in texts]]
 
     def _answer(self, encoded: Sequence[Encoding]) -> FloatArray:
+        (probabilities,) = self._run(encoded, PROBABILITIES)
+        return probabilities
+
+    def _run(self, encoded: Sequence[Encoding], *outputs: str) -> list[FloatArray]:
         ids = np.full((len(encoded), max(map(len, encoded))), self._padding)
         mask = np.zeros_like(ids)
         for row, tokens in enumerate(encoded):
             ids[row, : len(tokens)] = tokens.ids
             mask[row, : len(tokens)] = 1
-        (probabilities,) = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
-        return np.asarray(probabilities)
+        given: list[FloatArray] = self._session.run(outputs, {"input_ids": ids, "attention_mask": mask})
+        return given
 
 
 def describe(folder: Path, labels: Sequence[str], max_tokens: int, padding: int, file: str) -> None:

@@ -88,14 +88,14 @@ def answer_file(source: Path, target: Path, model: Path, load: Callable[[Path], 
         _put_together(partial, target)
 
 
-def count_rows(source: Path, text_column: str) -> int:
-    """The rows of a table of reviews, read to its end.
+def count_rows(source: Path, text_column: str, max_file_mib: int | None = None) -> int:
+    """The rows of a table of reviews, read to its end; it may hold or unpack to `max_file_mib`.
 
     Raises:
         DataError: as `table_chunks` and `texts`; or a column has a name of those that are added.
     """
     rows = 0
-    for chunk in table_chunks(source, text_column, key="--input"):
+    for chunk in table_chunks(source, text_column, max_file_mib, key="--input"):
         taken = [column for column in ADDED if column in chunk.column_names]
         if taken:
             raise DataError(f"{source} already has the column {taken[0]!r}; rename it, it would be overwritten")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from stages.common.config import require, section
+from stages.common.gold import PEOPLE
 
 
 @section
@@ -17,6 +18,12 @@ class Gold:
     folder: str
     sets: dict[str, str | None] = field(default_factory=dict)
     calibration: str | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            PEOPLE not in self.sets,
+            f"data.gold.sets.{PEOPLE} has the name that the answers in human.answers are scored by; choose another",
+        )
 
 
 @section

@@ -1,4 +1,4 @@
-"""Section `benchmark`: how latency is measured."""
+"""Sections `benchmark`: how latency is measured; `front`: what the student is held against."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ class Benchmark:
     def __post_init__(self) -> None:
         smallest = min(self.singles, self.batch_size, self.batches)
         require(smallest >= 1, "benchmark.singles, .batch_size and .batches must be at least 1")
+
+
+@section
+class Front:
+    """`measured`: what `python -m benchmarks.front` wrote. DVC wants a file, so there is one without results."""
+
+    measured: str

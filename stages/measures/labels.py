@@ -1,4 +1,4 @@
-"""What the labels of the reviews look like in figures: the teacher's, and what a second opinion made of them."""
+"""What the labels of the reviews look like in figures: the teacher's, and what second opinion and people changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class Labelling:
 
 @dataclass(frozen=True)
 class Curation:
-    """`likely_errors`: labels that the second opinion flags; `changed` (and its share): those that became another."""
+    """`likely_errors`: labels that the second opinion flags; `changed` (and its share): those that became another.
+
+    By the second opinion, or by a person.
+    """
 
     likely_errors: int
     changed: int
@@ -49,7 +52,7 @@ def labelling(labelled: pd.DataFrame, quarantined: int, low_confidence: float) -
 
 
 def curation(reviews: pd.DataFrame, names: Sequence[str]) -> Curation:
-    """Measure the table of stage `curate`; `names` are the labels in their order."""
+    """Measure the table of stage `correct`; `names` are the labels in their order."""
     changed = reviews["label"] != reviews["teacher_label"]
     counts = _counts(reviews["label"])
     return Curation(
@@ -62,8 +65,8 @@ def curation(reviews: pd.DataFrame, names: Sequence[str]) -> Curation:
 
 
 def changes(reviews: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose label the second opinion changed."""
-    columns = ["id", "text", "teacher_label", "teacher_confidence", "label", "confidence", "likely_error"]
+    """The rows whose label the second opinion changed, or a person: `provenance` is human then."""
+    columns = ["id", "text", "teacher_label", "teacher_confidence", "label", "confidence", "likely_error", "provenance"]
     return reviews.loc[reviews["label"] != reviews["teacher_label"], columns]
 
 

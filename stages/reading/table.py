@@ -97,6 +97,11 @@ def texts(chunk: pa.Table, column: str) -> list[str]:
     return ["" if value is None or value.strip().casefold() in MISSING else value for value in values]
 
 
+def forget() -> None:
+    """Let go of what is remembered of files: workbooks are held as a whole."""
+    _rows.cache_clear()
+
+
 def _require_file(path: Path, column: str, max_file_mib: int | None, key: str) -> None:
     if path.is_dir():
         inside = sorted(child.name for child in path.iterdir() if child.suffix in (".csv", ".parquet", ".xlsx"))

@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Affine2D
 
-from stages.common.provenances import FINAL, REAL, SYNTHETIC_STEPS
+from stages.common.licences import licence, licence_key
+from stages.common.provenances import FINAL, HUMAN, REAL, SYNTHETIC_STEPS
 from stages.drawing.pictures import COLOURS, MARKERS, choose_pictures
 from stages.reporting.run import Run
 from stages.scoring.agreement import AGREEMENT
@@ -32,6 +33,8 @@ def figures(run: Run) -> Figures:
         "gold": gold(run),
         "final": FINAL,
         "rows": train_rows(run),
+        # Nothing is told of them where there are none.
+        "answers": run.answers if run.answers.get("answers") else {},
         "scores": scores(run),
         "gain": gain(run),
         "speed": run.latency,
@@ -49,6 +52,8 @@ def figures(run: Run) -> Figures:
         "models": models(used_models(run)),
         "settings": settings(run),
         "student": run.params.models["student"],
+        "licence": licence(run.params.models["student"].license),
+        "licence_name": licence_key(run.params.models["student"].license),
         # transformers has no such classifier: the student brings its own.
         "own_code": run.params.train.pooling == "mean",
         "trained": run.params.train.epochs > 0,
@@ -74,18 +79,22 @@ def who_name(who: str) -> str:
         "curated": "teacher + second opinion",
         REAL: "student, real rows",
         "written": "student + written rows",
+        HUMAN: "student + people’s answers",
     }
     return words.get(who, f"student + synthetic ({who})")
 
 
 def train_rows(run: Run) -> Figures:
-    """Train rows: real, written and synthetic."""
+    """Train rows: real, human, written and synthetic."""
     rows = classes(run)
-    return {kind: sum(row[kind] for row in rows) for kind in ("real", "written", "synthetic")}
+    return {kind: sum(row[kind] for row in rows) for kind in ("real", "human", "written", "synthetic")}
 
 
 def scores(run: Run) -> list[Figures]:
-    """A table for each gold set and part of it, the whole main set first, with every classifier's measures."""
+    """A table for each gold set and part of it, the whole main set first, with every classifier's measures.
+
+    Without answers to learn from, the student `human` is the one before it, and is not told about.
+    """
     tables = []
     for (gold_set, part), rows in run.scores.groupby(["gold_set", "subset"], sort=False):
         columns = (
@@ -104,6 +113,7 @@ def scores(run: Run) -> list[Figures]:
                 "ece": _number(row["ece"]),
             }
             for row in _records(rows)
+            if row["who"] != HUMAN or run.rows.get(HUMAN)
         ]
         size = int(rows["rows"].iloc[0])
         tables.append({"set": gold_set, "part": part, "rows": size, "measures": [*columns], "classifiers": classifiers})
@@ -111,20 +121,20 @@ def scores(run: Run) -> list[Figures]:
 
 
 def gain(run: Run) -> Figures:
-    """What written and synthetic rows changed in macro F1 on the main gold set: difference, low, high; or nothing."""
+    """What all rows after the real ones changed in macro F1 on the main gold set: difference, low, high; or nothing."""
     return _gains(run).get(MACRO_F1, {})
 
 
 def classes(run: Run) -> list[Figures]:
-    """Train rows of each class: real, and what was added; whether the plan calls it rare."""
+    """Train rows of each class: real, real ones that people answered, and what was added; whether it is rare."""
     rare = set(run.plan.loc[run.plan["rare"], "label"]) if len(run.plan) else set()
     rows = []
     for label in run.params.labels.names:
         by_step = {name: by_label.get(label, 0) for name, by_label in run.rows.items()}
-        kinds = {kind: by_step.get(kind, 0) for kind in ("real", "written")}
+        kinds = {kind: by_step.get(kind, 0) for kind in ("real", "human", "written")}
         kinds["synthetic"] = sum(by_step.get(step, 0) for step in SYNTHETIC_STEPS)
         rows.append({"label": label, **kinds, "rows": sum(kinds.values()), "rare": label in rare})
-    return sorted(rows, key=lambda row: -row["real"])
+    return sorted(rows, key=lambda row: -row["real"] - row["human"])
 
 
 def steps(run: Run) -> list[Figures]:
@@ -278,8 +288,8 @@ def settings(run: Run) -> dict[str, str]:
     """The parameters that a reader asks about first."""
     params = run.params
     loss, plan = params.train.loss, params.plan
-    checked = run.intake["calibration"]
-    fitted_to = f"{checked} checked reviews" if checked else "validation rows, which nobody checked"
+    # int8 is judged by the same rows.
+    fitted_to = f"{run.export['rows']} checked reviews" if run.export.get("checked") else "rows that nobody checked"
     shown = {
         "data": f"{params.data.name}, {run.intake['rows_out']:,} reviews",
         "seed": str(params.seed),

@@ -1,4 +1,4 @@
-"""Render the page and the cards from their templates."""
+"""Render the pages and the cards from their templates."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from stages.reporting.figures import Figures
 FOLDER = Path(__file__).parent
 
 
-def page(given: Figures) -> str:
-    """The page as HTML without outside parts.
+def page(given: Figures, template: str = "page.html.jinja", script: str = "scatter.js") -> str:
+    """A page as HTML without outside parts, from a template of this folder that runs no script but `script`.
 
     A content security policy lets nothing be loaded and no script run but the page's own, known by its hash: a review
     with mark-up stays text even if a template forgot to escape it.
@@ -26,9 +26,9 @@ def page(given: Figures) -> str:
     environment = _environment(autoescape=True)
     # Cyrillic as it is: escaped, the points would take twice the room. `tojson` still escapes < > & and '.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
-    script = (FOLDER / "scatter.js").read_text(encoding="utf-8").rstrip("\n")
+    script = (FOLDER / script).read_text(encoding="utf-8").rstrip("\n")
     digest = base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode()
-    return environment.get_template("page.html.jinja").render(given, script_digest=digest)
+    return environment.get_template(template).render(given, script_digest=digest)
 
 
 def card(template: str, given: Figures) -> str:

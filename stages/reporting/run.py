@@ -56,7 +56,8 @@ class Run:
     `scoring.scores.ClassScore`; `predictions` has the columns of `scoring.predictions.predictions`, `points` those of
     `drawing.pictures.write_points`, `plan` those of `synthesis.plan.imbalance_plan`. `intake`: counts of stage
     `ingest`; `labelling` and `steps` (by step): `measures.labels.Labelling`, `measures.steps.StepMeasures`, as
-    mappings; `rows`: train rows by provenance and label; `latency`: a `latency.timing.Latency`, as a mapping;
+    mappings; `rows`: train rows by provenance and label; `answers`:
+    `correcting.matching.Matched.counts`; `latency`: a `latency.timing.Latency`, as a mapping;
     `export`: the file in use and an `exporting.gate.Gate`, as a mapping.
     """
 
@@ -69,6 +70,7 @@ class Run:
     gains: pd.DataFrame = field(default_factory=lambda: no_records(Gain))
     class_scores: pd.DataFrame = field(default_factory=lambda: no_records(ClassScore))
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    answers: Mapping[str, int] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)
     export: Mapping[str, Any] = field(default_factory=dict)
     points: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -101,6 +103,7 @@ def read_run(params: Params) -> Run:
         gains=read_figures(METRICS / "gain.csv"),
         class_scores=read_figures(DATA / "evaluate/class_scores.csv"),
         steps={step: read_json(DATA / f"measures/{step}.json") for step in SYNTHETIC_STEPS},
+        answers=read_json(DATA / "measures/answers.json"),
         latency=read_json(DATA / "latency/latency.json"),
         export=read_json(DATA / "export/gate.json"),
         points=read_table(POINTS) if POINTS.is_file() else pd.DataFrame(),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stages.common.gold import PEOPLE
 from stages.common.provenances import REAL
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.gain import MACRO_F1
@@ -20,6 +21,7 @@ def summary(
     changed_share: float,
     accepted_shares: Mapping[str, float | None],
     latency: Mapping[str, Any],
+    answers: Mapping[str, int],
 ) -> dict[str, float | None]:
     """Some ten flat figures of the `student` in use, on the first gold set; shares 0…1, `_low` and `_high` intervals.
 
@@ -29,6 +31,8 @@ def summary(
         changed_share: how many of the teacher's labels the second opinion changed.
         accepted_shares: what part of its candidates each step of the synthesis kept.
         latency: a `latency.timing.Latency`, as a mapping.
+        answers: how many people gave, and what became of them (`correcting.matching.Matched.counts`); where there are
+            none, no figure is about them.
     """
     first = scores.iloc[0]["gold_set"]
     of_first = scores[(scores["gold_set"] == first) & (scores["subset"] == "all")]
@@ -50,4 +54,9 @@ def summary(
         "milliseconds_a_review": latency["single"]["p50_ms"],
         "reviews_a_second": latency["batched"]["texts_per_second"],
     }
+    if answers["answers"]:
+        found |= {"answers_learnt": answers["learnt"], "answers_scored": answers["scored"]}
+        of_people = scores[(scores["gold_set"] == PEOPLE) & (scores["subset"] == "all") & (scores["who"] == student)]
+        for score in of_people.to_dict("records") if first != PEOPLE else []:
+            found |= {f"macro_f1_{PEOPLE}{end}": score[f"macro_f1{end}"] for end in ("", "_low", "_high")}
     return {name: None if value is None or np.isnan(value) else float(value) for name, value in found.items()}

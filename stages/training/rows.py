@@ -15,7 +15,7 @@ from pyarrow import parquet
 from stages.common.arrays import FloatArray, IntArray
 from stages.common.errors import DataError
 from stages.common.manifest import check_manifest
-from stages.common.provenances import PROVENANCES
+from stages.common.provenances import HUMAN, PROVENANCES
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -62,17 +62,54 @@ def checked_rows(checked: pd.DataFrame, like: Dataset) -> Dataset:
     )
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What a student's confidence is fitted to: `rows`, of them `checked` of `data.gold.calibration` and `answered`.
+
+    Where there are neither, they are the validation rows, whose labels models gave.
+    """
+
+    rows: Dataset
+    checked: int
+    answered: int
+
+
+# With fewer answers to validation reviews, and no checked rows, one more or less would move the temperature.
+FEWEST_ANSWERED = 20
+
+
+def calibration_rows(checked: pd.DataFrame, validation: Dataset) -> Calibration:
+    """The checked rows (as of `common.gold`) and the answered ones of `validation`; all of `validation` if too few."""
+    from datasets import concatenate_datasets
+
+    answered = validation.select(np.flatnonzero(np.isin(validation["provenance"][:], [HUMAN])))
+    if checked.empty and len(answered) < FEWEST_ANSWERED:
+        return Calibration(validation, 0, 0)
+    people = checked_rows(checked, validation)
+    both = concatenate_datasets([people, answered.select_columns(people.column_names)])
+    return Calibration(both, len(checked), len(answered))
+
+
+# What students before `human` learn of a row stands in columns of these names after `machine_`.
+CORRECTED = ("label", "soft_labels", "weight")
+
+
 def variant_rows(train: Dataset, variant: str) -> Dataset:
-    """Train rows of the provenance steps up to and including `variant`.
+    """Train rows of the provenance steps up to and including `variant`; of answered reviews in any case.
+
+    Before `human`, all rows are labelled as models alone did.
 
     Raises:
         DataError: no row is left.
     """
     steps = PROVENANCES[: PROVENANCES.index(variant) + 1]
-    chosen = np.flatnonzero(np.isin(train["provenance"][:], steps))
+    chosen = np.flatnonzero(np.isin(train["provenance"][:], [*steps, HUMAN]))
     if not len(chosen):
         raise DataError(f"the dataset has no train rows of {', '.join(steps)}; nothing to train {variant!r} on")
-    return train.select(chosen)
+    rows = train.select(chosen)
+    if HUMAN in steps:
+        return rows
+    return rows.remove_columns(list(CORRECTED)).rename_columns({f"machine_{name}": name for name in CORRECTED})
 
 
 def label_counts(rows: Dataset) -> list[int]:

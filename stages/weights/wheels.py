@@ -157,8 +157,10 @@ def _by_hand(folder: Path) -> str:
 def _partial_bytes(folder: Path) -> int:
     """Bytes that the downloads under way have on disk."""
     total = 0
-    for path in folder.glob(f"{PARTIAL}*/**/*"):
-        # pip renames and removes its files meanwhile.
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size if path.is_file() else 0
+    for partial in folder.glob(f"{PARTIAL}*"):
+        # pip renames and removes its files meanwhile, and a finished download its folder, which `walk` passes over.
+        for inside, _, names in os.walk(partial):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += os.stat(os.path.join(inside, name)).st_size
     return total

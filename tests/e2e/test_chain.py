@@ -15,6 +15,7 @@ import pytest
 from datasets import load_dataset
 
 from stages.common.cache import cache_folder
+from stages.common.io import write_table
 from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from stages.common.record import RECORD, entries
 from stages.common.texts import text_id
@@ -251,7 +252,10 @@ def test_nothing_runs_again_and_a_new_loss_reruns_only_what_follows_it(checkout)
     rerun = {line.split("'")[1] for line in planned.splitlines() if line.startswith("Running stage")}
     run(checkout, "-m", "stages.compose", "experiment=ci")
     assert rerun
-    follows = ("check", "train@", "answer", "evaluate", "export", "benchmark", "summary", "report", "package")
+    follows = (
+        "check", "train@", "doubt", "answer", "evaluate", "export", "index", "benchmark", "summary", "report",
+        "package",
+    )  # fmt: skip
     assert all(name.startswith(follows) for name in rerun), rerun
 
 
@@ -297,6 +301,28 @@ def test_labelling_goes_on_after_kill_9(checkout):
     assert labelled[["id", "label"]].equals(expected[["id", "label"]])
     # None was lost, and none was asked for in a form that an uninterrupted run does not use.
     assert before < answers(store) <= answers(checkout.parent / "cache" / "responses.sqlite")
+
+
+def test_answers_reach_the_student_human_and_no_language_model(checkout, labels):
+    """The last test but one: the last one goes on with these answers."""
+    students = {name: checkout / "data/students" / name / HEAD for name in ("written", "human")}
+    assert students["human"].read_bytes() == students["written"].read_bytes(), "nobody answered anything"
+    alone = pd.read_parquet(checkout / "data/correct/labels.parquet").groupby("split").head(2).set_index("id")
+    another = dict(zip(labels, [*labels[1:], labels[0]], strict=True))
+    answers = alone.assign(label=alone["label"].map(another), drawn="random").sort_index().reset_index()
+    write_table(checkout / "annotations/answers.csv", answers[["id", "text", "label", "drawn"]])
+    said = run(checkout, "-m", "dvc", "repro", "train@human")
+    # What else would follow is held by tests/unit/stages/test_dag.py.
+    ran = {line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")}
+    assert {"correct", "dataset", "train@human"} <= ran <= {"correct", "dataset", "distil", "train@human"}
+    counts = figures(checkout, "correct/counts")
+    assert counts == {"answers": 6, "learnt": 2, "temperature": 2, "scored": 2, "set_aside": 0}
+    splits = [pd.read_parquet(checkout / f"data/dataset/{split}.parquet") for split in ("train", "validation", "test")]
+    rows = pd.concat(splits).set_index("id").loc[answers["id"]]
+    assert [labels[index] for index in rows["label"]] == answers["label"].to_list()
+    assert [labels[index] for index in rows["machine_label"]] == alone.loc[rows.index, "label"].to_list()
+    assert set(rows["provenance"]) == {"human"}
+    assert students["human"].read_bytes() != students["written"].read_bytes()
 
 
 def test_students_of_one_encoder_share_its_file(checkout):

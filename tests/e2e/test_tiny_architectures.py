@@ -72,6 +72,7 @@ def test_nothing_runs_again(checkout):
     assert "Running stage" not in run(checkout, "-m", "dvc", "repro")
 
 
+@pytest.mark.slow
 def test_zero_shot_inference_labels_instead(checkout, labels):
     changed = ["label=nli", "label.explanations=none", "prompt=nli", "models.teacher.path=data/tiny/nli"]
     run(checkout, "-m", "stages.compose", "experiment=tiny", *changed)

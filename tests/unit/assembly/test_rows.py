@@ -34,11 +34,11 @@ SEEDS = pd.DataFrame(
 
 
 def labelled(texts: list[str], split: str = "train") -> pd.DataFrame:
-    """Rows as `curate` leaves them."""
+    """Rows as `correct` leaves them where nobody answered."""
     ids = [text_id(text) for text in texts]
-    return pd.DataFrame(
-        {"id": ids, "text": texts, "label": "одежда", "probabilities": [[0.1, 0.7, 0.2]] * len(texts), "split": split}
-    ).assign(weight=0.5)
+    said = {"label": "одежда", "probabilities": [[0.1, 0.7, 0.2]] * len(texts), "weight": 0.5}
+    alone = {f"machine_{name}": value for name, value in said.items()}
+    return pd.DataFrame({"id": ids, "text": texts, **said, **alone, "provenance": "real", "split": split})
 
 
 @pytest.fixture
@@ -95,6 +95,7 @@ def test_names_that_are_markup_are_text_in_the_card() -> None:
     text = card(rows, Labels(language="ru", names=EVIL), {"teacher": model})
     _, front, body = re.split(r"^---$", text, maxsplit=2, flags=re.MULTILINE)
     assert yaml.safe_load(front)["language"] == ["ru"]
+    assert yaml.safe_load(front)["license"] == "other"
     rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(body)
     assert not re.findall(r"<(?:script|a|img|hr)\b", rendered)
     cells = [html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", rendered)]

@@ -13,6 +13,7 @@ from benchmarks import train_card
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card is here")
+@pytest.mark.slow
 def test_steps_and_answers_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_card, "WARM_UP", 0)
     monkeypatch.setenv("RAZMETKA_CACHE", str(tmp_path / "cache"))

@@ -45,6 +45,7 @@ def wait_for(happened) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_killed_replica_loses_nothing_and_nothing_that_was_answered_is_asked_twice(spread, log, tmp_path):
     killed = []
 
@@ -77,6 +78,7 @@ def test_a_killed_replica_loses_nothing_and_nothing_that_was_answered_is_asked_t
     assert len(asked(log)) == len(questions)
 
 
+@pytest.mark.slow
 def test_a_failure_in_a_replica_is_told_as_its_own(spread, tmp_path):
     spread._replica = replace(spread._replica, identity="other weights")
     with pytest.raises(BackendError, match=r"^a replica would answer as 'scripted .*, this process as 'other weights'"):

@@ -90,7 +90,8 @@ def test_stage_check_refuses_the_whole_before_anything_runs(tmp_path, monkeypatc
     with pytest.raises(ConfigError, match=r"train\.epohs"):
         stages.check.main()
     assert not (tmp_path / "data").exists()
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    for name in ("conf", "annotations"):
+        (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/raw").symlink_to(ROOT / "data/raw")
     changed(tmp_path, "train.epochs", 3)

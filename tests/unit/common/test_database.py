@@ -156,5 +156,5 @@ def test_what_is_no_file_is_said(tmp_path):
     with pytest.raises(DataError, match=r"cannot use .*a\.sqlite: unable to open database file"):
         Database(tmp_path / "a.sqlite", TABLES)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="RAZMETKA_CACHE names another folder"):
+    with pytest.raises(DataError, match="another folder as RAZMETKA_CACHE"):
         Database(tmp_path / "file" / "a.sqlite", TABLES)

@@ -3,6 +3,7 @@
 import pytest
 
 from stages.common.errors import ConfigError, DataError
+from stages.common.texts import text_id
 from stages.composition.compose import compose
 from stages.composition.inputs import check_inputs
 from tests.conftest import ROOT
@@ -16,6 +17,7 @@ def workspace(tmp_path, monkeypatch):
     (tmp_path / "conf").symlink_to(ROOT / "conf")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/raw").symlink_to(ROOT / "data/raw")
+    (tmp_path / "annotations").symlink_to(ROOT / "annotations")
     (tmp_path / "mine").mkdir()
     write(tmp_path / "mine/reviews.csv", "text", *REVIEWS)
     return tmp_path
@@ -49,6 +51,8 @@ def test_what_is_in_order_passes(workspace):
         (["data.validation_share=0.001"], DataError, "too few into validation"),
         (["data.limit=2"], DataError, "2 of 2 rows are usable, too few"),
         (["data.gold.calibration=gold.csv", *GOLD], DataError, "a gold set has all of its rows"),
+        (["+data.gold.sets.human=gold.csv"], ConfigError, r"data\.gold\.sets\.human has the name that the answers"),
+        (["human.answers=no.csv"], ConfigError, r"human\.answers=no\.csv does not exist"),
     ],
 )
 def test_faults_are_told_at_once(workspace, overrides, error, message):
@@ -70,6 +74,18 @@ def test_faults_of_checked_files_are_told_at_once(workspace, rows, message):
     write(workspace / "mine/gold.csv", "text,label", *rows)
     with pytest.raises(DataError, match=message):
         check(workspace, *GOLD)
+
+
+def test_answers_to_reviews_of_this_run_are_of_its_categories(workspace):
+    answers = workspace / "mine/answers.csv"
+    rows = [f'{text_id(text)},"{text}",books,random' for text in ("These books are fine", *REVIEWS[:1])]
+    named = [*GOLD, f"human.answers={answers.relative_to(workspace)}"]
+    write(workspace / "mine/gold.csv", "text,label", "Сапоги отличные,Обувь")
+    write(answers, "id,text,label,drawn", rows[0])
+    check(workspace, *named)
+    write(answers, "id,text,label,drawn", *rows)
+    with pytest.raises(DataError, match=r"mine/answers\.csv, row 3: label 'books' is not one of"):
+        check(workspace, *named)
 
 
 def test_a_seed_is_no_checked_review_and_no_review(workspace):

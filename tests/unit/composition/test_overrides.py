@@ -92,7 +92,7 @@ def test_faults_are_one_line_with_key_and_value(override: str, message: str, tmp
 @pytest.mark.parametrize("name", ["'мои отзывы (1).csv'", "it's.csv", "50%;x&y|z#!`*.csv", "$HOME.csv"])
 def test_make_and_its_shell_hand_it_on(name: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for folder in ("conf", "stages"):
+    for folder in ("conf", "stages", "annotations"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/raw").symlink_to(ROOT / "data/raw")

@@ -13,6 +13,7 @@ from onnx import TensorProto
 from stages.exporting.graph import write_classifier
 from stages.exporting.quantization import write_quantized
 from stages.inference.classifier import Classifier
+from stages.inference.features import compute_head_inputs
 from stages.inference.onnx_classifier import FULL, QUANTIZED, TOKENIZER, OnnxClassifier, describe
 from tests.unit.exporting.conftest import MakeStudent
 
@@ -50,6 +51,10 @@ def test_the_graph_is_the_student(architecture: str, pooling: str, make_student:
     assert onnx_student.predict_proba(TEXTS, 2) == pytest.approx(right, abs=1e-4)
     assert onnx_student.predict_batch(TEXTS) == pytest.approx(student.predict_batch(TEXTS), abs=1e-4)
     assert onnx_student.predict_batch(TEXTS[:1]) == pytest.approx(right[:1], abs=1e-4)
+    probabilities, embedding = onnx_student.predict_and_embed(TEXTS)
+    assert np.array_equal(probabilities, onnx_student.predict_batch(TEXTS))
+    features = compute_head_inputs(student.model, student.tokenizer, TEXTS, 2)
+    assert embedding == pytest.approx(features, abs=1e-3)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "gemma3", "t5"])

@@ -47,10 +47,10 @@ def test_the_default_run_converts_and_trains_no_encoder(params: Params) -> None:
 def test_a_trained_student_writes_checkpoints_three_of_them_at_once(gpu: Params) -> None:
     # 560 million weights, 4 bytes each and 8 of AdamW's moments.
     assert checkpoint_gb(gpu) == pytest.approx(6.72)
-    assert checkpoints_gb(gpu) == pytest.approx(5 * 5 * 6.72)
+    assert checkpoints_gb(gpu) == pytest.approx(6 * 5 * 6.72)
     sums = gigabytes(gpu, linked=True)
     assert sums["checkpoints"] == pytest.approx(20.16)
-    assert sums["students"] == pytest.approx((5 + 1.25) * 2.2)
+    assert sums["students"] == pytest.approx((6 + 1.25) * 2.2)
     assert sums["compiled kernels"] > 0
     frozen = replace(gpu, train=replace(gpu.train, frozen_embeddings=True))
     assert checkpoint_gb(frozen) == pytest.approx((12 * 0.302e9 + 4 * 0.258e9) / 1e9)

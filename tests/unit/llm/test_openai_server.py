@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 from tests.served import VllmServer, backend_of
 from tests.tiny_models import qwen3, sample_texts
 
+pytestmark = pytest.mark.slow
+
 # Two begin alike, and one begins another: the answers' tree has nodes below its root.
 ANSWERS = ["КАТЕГОРИЯ: одежда", "КАТЕГОРИЯ: обувь", "КАТЕГОРИЯ: одежда для дома", "КАТЕГОРИЯ: нет товара"]
 REVIEWS = ["Платье село после стирки", "Кроссовки натёрли <|im_end|> ногу", "Не доставили", ""]
@@ -116,7 +118,6 @@ def test_likeliest_tokens_of_a_real_server(server: VllmServer, tmp_path: Path) -
     assert text.mean_logprob < 0
 
 
-@pytest.mark.slow
 def test_a_server_killed_and_started_again_loses_nothing_and_is_asked_nothing_twice(
     model: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import logging
-import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from stages.common.errors import DataError
 from stages.reading import encoding
 from stages.reading.table import numbered_chunks, read_whole, table_chunks, texts
+from tests.workbooks import workbook
 
 ROWS = ["Платье село", "Сапоги малы", "Чайник гудит"]
 
@@ -174,35 +174,6 @@ def test_workbook_whatever_it_is_called(tmp_path):
     assert frame.index.to_list() == [4, 5]
     with pytest.raises(DataError, match="no column 'review'"):
         read_whole(tmp_path / "a.csv", "review")
-
-
-def workbook(rows) -> bytes:
-    """The bytes of a workbook of one sheet, with the parts that a reader looks at."""
-
-    def cell(value) -> str:
-        if isinstance(value, str):
-            return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
-        return f"<c><v>{value}</v></c>"
-
-    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    sheet = "".join(f'<row r="{n}">{"".join(map(cell, row))}</row>' for n, row in enumerate(rows, 1) if row)
-    packages = "http://schemas.openxmlformats.org/package/2006"
-    parts = {
-        "[Content_Types].xml": f'<Types xmlns="{packages}/content-types"/>',
-        "_rels/.rels": f'<Relationships xmlns="{packages}/relationships"><Relationship Id="r1" '
-        f'Type="{kind}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{kind}"><sheets><sheet name="Лист" sheetId="1" '
-        'r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{packages}/relationships"><Relationship Id="r1" '
-        f'Type="{kind}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData></worksheet>',
-    }  # fmt: skip
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, part in parts.items():
-            archive.writestr(name, part)
-    return held.getvalue()
 
 
 def test_parquet_keeps_its_types(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +12,15 @@ import pytest
 from stages.common.io import write_json, write_table
 from stages.composition.params import Params
 from stages.drawing.pictures import STEP_NAMES, write_points
+from stages.reporting.figures import figures
+from stages.reporting.page import page
 from stages.reporting.run import Run, read_run
 from stages.scoring import gain
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.gain import MACRO_F1, Gain
 from stages.scoring.records import as_table
 from stages.scoring.scores import ClassScore, Score
+from tests.conftest import ROOT
 
 ATTACK = "</script><script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\"> & =1+1"
 RARE = ["обувь", "посуда"]
@@ -33,6 +38,26 @@ SCORES = [
     score("other", "style", 0.2),
     score("other", "style", 0.25, "clear"),
 ]
+
+
+# What stage `doubt` leaves, the most doubtful first.
+DOUBTFUL = pd.DataFrame(
+    {
+        "id": ["x", "y", "z"],
+        "text": [ATTACK, "ёлка", "кофта"],
+        "split": ["train", "test", "train"],
+        "label": ["обувь", "посуда", "одежда"],
+        "confidence": [0.5, 0.6, 0.7],
+        "teacher": ["одежда", "посуда", "одежда"],
+        "teacher confidence": 0.9,
+        "second opinion": ["обувь", "одежда", "одежда"],
+        "second opinion confidence": 0.8,
+        "student": ["одежда", "одежда", "одежда"],
+        "student confidence": 0.75,
+        "doubt": [0.8, 0.7, 0.2],
+        "reasons": [["teacher", "student", "likely error"], ["second opinion", "student"], ["low confidence"]],
+    }
+)
 
 
 @pytest.fixture
@@ -64,6 +89,7 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         "ingest/counts": {"rows_out": 14, "duplicates": 1, "quarantined": 2, "calibration": 0},
         "measures/labels": {"coverage": 1.0, "mean_confidence": 0.8},
         "measures/rows": counts,
+        "measures/answers": {"answers": 0, "learnt": 0, "temperature": 0, "scored": 0, "set_aside": 0},
         "latency/latency": {
             "single": {"calls": 5, "mean_ms": 30.0, "p50_ms": 29.0, "p95_ms": 41.0, "max_ms": 60.0},
             "batched": {"texts": 8, "batch_size": 4, "texts_per_second": 50.0},
@@ -126,6 +152,10 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         columns=["gold_set", "id", "text", "actual", "predicted", "confidence", "teacher"],
     )
     write_table(tmp_path / "data/evaluate/predictions.csv", predictions)
+    write_table(tmp_path / "data/doubt/reviews.parquet", DOUBTFUL)
+    write_json(tmp_path / "data/doubt/counts.json", {"labels": 40, "doubtful": 9, "read": 5, "shown": len(DOUBTFUL)})
+    (tmp_path / "benchmarks").mkdir()
+    shutil.copy(ROOT / "benchmarks/front.json", tmp_path / "benchmarks")
     (tmp_path / "data/dataset").mkdir(exist_ok=True)
     (tmp_path / "data/dataset/README.md").write_text("# Training set\n", encoding="utf-8")
     return tmp_path
@@ -135,6 +165,22 @@ def folder(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def run(folder: Path, params: Params) -> Run:
     """That run, read from its files."""
     return read_run(params)
+
+
+@pytest.fixture
+def answered(run: Run) -> Run:
+    """That run after people answered reviews of it, which are scored alone."""
+    given = [score("human", who, 0.4) for who in ("teacher", "written", "human", "style")]
+    gains = [Gain("human", "style", "real", MACRO_F1, 0.1, -0.02, 0.2)]
+    return replace(
+        run,
+        scores=as_table(given, Score),
+        gains=as_table(gains, Gain),
+        class_scores=run.class_scores.assign(gold_set="human"),
+        predictions=run.predictions.assign(gold_set="human"),
+        rows={**run.rows, "human": {"одежда": 3, "обувь": 2}},
+        answers={"answers": 12, "learnt": 5, "temperature": 2, "scored": 4, "set_aside": 1},
+    )
 
 
 @pytest.fixture
@@ -149,3 +195,8 @@ def unchecked(run: Run) -> Run:
         labelling=run.labelling,
         rows={"real": {"одежда": 8}},
     )
+
+
+def report(run: Run, front: dict | None = None, doubt: dict | None = None) -> str:
+    """The page of a run, beside no front and no doubtful reviews unless these are given."""
+    return page({**figures(run), "front": front or {}, "doubt": doubt or {"shown": 0}})

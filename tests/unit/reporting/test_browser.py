@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.reporting.figures import figures
-from stages.reporting.page import page
 from stages.reporting.run import Run
-from tests.unit.reporting.conftest import ATTACK
+from tests.unit.reporting.conftest import ATTACK, report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 pytestmark = [
@@ -59,7 +57,7 @@ def told(document: str) -> str:
 
 @pytest.fixture
 def html(run: Run) -> str:
-    return page(figures(run))
+    return report(run)
 
 
 @pytest.mark.parametrize("gesture", [HOVER, TAP], ids=["hover", "tap"])
@@ -103,4 +101,4 @@ def test_nothing_sticks_out_on_a_phone(html: str, tmp_path: Path) -> None:
 
 
 def test_a_page_without_optional_parts_runs_too(unchecked: Run, tmp_path: Path) -> None:
-    assert told(browse(page(figures(unchecked)), tmp_path, "tell(document.scripts.length);")) == "1"
+    assert told(browse(report(unchecked), tmp_path, "tell(document.scripts.length);")) == "1"

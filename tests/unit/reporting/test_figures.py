@@ -43,7 +43,21 @@ def test_classes_are_counted_before_and_after(run: Run) -> None:
     assert by_label["обувь"] == (1, 10, 3, True)
     assert by_label["посуда"] == (0, 10, 3, True)
     assert by_label["одежда"] == (8, 0, 0, False)
-    assert figures.train_rows(run) == {"real": 14, "written": 20, "synthetic": 6}
+    assert figures.train_rows(run) == {"real": 14, "human": 0, "written": 20, "synthetic": 6}
+
+
+def test_of_people_is_told_where_they_answered(run: Run, answered: Run) -> None:
+    assert figures.train_rows(answered) == {"real": 14, "human": 5, "written": 20, "synthetic": 6}
+    assert [row["name"] for row in figures.scores(answered)[0]["classifiers"]] == [
+        "teacher",
+        "student + written rows",
+        "student + people’s answers",
+        "student + synthetic (style)",
+    ]
+    # Without answers the student `human` is the one before it.
+    nobody = dataclasses.replace(answered, rows=run.rows)
+    assert "human" not in {row["who"] for row in figures.scores(nobody)[0]["classifiers"]}
+    assert figures.figures(run)["answers"] == {}
 
 
 def test_steps_say_what_became_of_their_candidates(run: Run) -> None:

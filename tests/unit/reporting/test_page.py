@@ -12,15 +12,18 @@ from markdown_it import MarkdownIt
 
 import stages.package
 import stages.report
-from stages.common.errors import ModelError
+from stages.common.errors import DataError, ModelError
+from stages.common.licences import Licence
 from stages.common.manifest import MANIFEST, write_manifest
 from stages.composition.params import Params
 from stages.inference.folder import ENCODER, HEAD
 from stages.inference.onnx_classifier import QUANTIZED
+from stages.latency.config import Front
 from stages.reporting.figures import figures
-from stages.reporting.page import card, page
+from stages.reporting.page import card
 from stages.reporting.run import Run
-from tests.unit.reporting.conftest import ATTACK
+from tests.conftest import ROOT
+from tests.unit.reporting.conftest import ATTACK, report
 
 
 class Tags(HTMLParser):
@@ -42,7 +45,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture
 def html(run: Run) -> str:
-    return page(figures(run))
+    return report(run)
 
 
 def test_reviews_are_text(html: str) -> None:
@@ -58,13 +61,13 @@ def test_reviews_are_text(html: str) -> None:
 
 def test_control_characters_of_a_generator_stay_in_the_data(run: Run) -> None:
     strange = dataclasses.replace(run, points=run.points.assign(text="ту\x00фли\x1b\u2028"))
-    tags = Tags(page(figures(strange)))
+    tags = Tags(report(strange))
     assert set(json.loads(tags.scripts[0])["points"]["text"]) == {"ту\x00фли\x1b\u2028"}
 
 
 def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
     tags = Tags(html)
-    assert {attributes["href"] for tag, attributes in tags.found if "href" in attributes} <= {"data:,"}
+    assert {attributes["href"] for tag, attributes in tags.found if "href" in attributes} <= {"data:,", "doubtful.html"}
     assert not [tag for tag, attributes in tags.found if "src" in attributes]
     assert "url(" not in html
     assert "@import" not in html
@@ -83,17 +86,33 @@ def test_ids_are_unique_and_labels_point_to_them(html: str) -> None:
 
 
 def test_a_run_without_optional_parts_has_a_page(unchecked: Run) -> None:
-    html = page(figures(unchecked))
+    html = report(unchecked)
     assert "agreement with the teacher" in html
     assert "F1" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
     assert "<canvas" not in html
+
+
+def test_page_and_cards_tell_of_peoples_answers(run: Run, answered: Run) -> None:
+    given = figures(answered)
+    html = re.sub(r"\s+", " ", report(answered))
+    assert "labelled, 5 that people did, 20 written and 6 synthetic ones" in html
+    assert "It is scored on 4 reviews of this shop that people checked, which it never saw." in html
+    assert "Answers, written and synthetic rows add" in html
+    assert "real, labelled by people" in html
+    model_card = card("model_card.md.jinja", given)
+    assert "labelled, 5 that people labelled, 20 written" in model_card
+    assert "`human` are 4 reviews of the shop itself that people answered" in model_card
+    assert "People answered 11 of the reviews" in card("dataset_card.md.jinja", {**given, "structure": ""})
+    without = report(run) + card("model_card.md.jinja", figures(run))
+    assert "people" not in re.sub(r"<style>.*?</style>", "", without, flags=re.DOTALL)
 
 
 def test_cards_are_markdown_with_a_readable_head(run: Run, unchecked: Run) -> None:
     for given in (figures(run), figures(unchecked)):
         text = card("model_card.md.jinja", given)
         head = yaml.safe_load(text.split("---\n")[1])
-        assert head["license"] == "gemma"
+        assert (head["license"], head["base_model"]) == ("gemma", "google/embeddinggemma-300m")
+        assert "Gemma Terms of Use" in head["extra_gated_prompt"]
         assert ("model-index" in head) == given["gold"]["checked"]
         assert not re.search(r"\n\n\n", text)
         dataset_card = card("dataset_card.md.jinja", {**given, "structure": "# Training set\n"})
@@ -107,6 +126,8 @@ EVIL = 'обувь | `x` <script>alert(1)</script>\n---\n# a: "b" [нажми](h
 def test_names_that_are_markup_are_text_in_the_cards(run: Run) -> None:
     given = figures(run)
     given["student"] = dataclasses.replace(given["student"], name=EVIL, license=EVIL, repo=EVIL)
+    given["licence_name"] = EVIL
+    given["licence"] = Licence(hub="other", link=EVIL, notice=EVIL)
     given["teacher"] = dataclasses.replace(given["teacher"], name=EVIL)
     given["language"], given["commit"] = EVIL, EVIL
     given["settings"] = {**given["settings"], "data": EVIL, "prompt": EVIL}
@@ -120,7 +141,9 @@ def test_names_that_are_markup_are_text_in_the_cards(run: Run) -> None:
     text = card("model_card.md.jinja", given)
     _, front, body = re.split(r"^---$", text, maxsplit=2, flags=re.MULTILINE)
     head = yaml.safe_load(front)
-    assert (head["language"], head["license"], head["base_model"]) == (EVIL, EVIL.lower(), EVIL)
+    names = ("language", "base_model", "license_name", "license_link", "extra_gated_prompt")
+    assert [head[name] for name in names] == [EVIL] * 5
+    assert head["license"] == "other"
     assert head["model-index"][0]["results"][0]["dataset"] == {"name": EVIL, "type": EVIL}
     dataset_card = card("dataset_card.md.jinja", {**given, "structure": "# Training set\n\n*ours*\n"})
     assert "*ours*" in dataset_card
@@ -138,9 +161,58 @@ def test_the_stage_writes_page_and_cards(folder: Path, params: Params, monkeypat
     monkeypatch.setattr(stages.report, "load", lambda _: params)
     stages.report.main()
     first = {path.name: path.read_bytes() for path in (folder / "data/report").iterdir()}
-    assert set(first) == {"report.html", "dataset_card.md"}
+    assert set(first) == {"report.html", "doubtful.html", "dataset_card.md"}
     stages.report.main()
     assert first == {path.name: path.read_bytes() for path in (folder / "data/report").iterdir()}
+
+
+def test_the_front_is_shown_where_there_is_one_and_says_whose_it_is(
+    folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages.report, "load", lambda _: params)
+    stages.report.main()
+    html = (folder / "data/report/report.html").read_text(encoding="utf-8")
+    # int8 passed the gate of this run.
+    assert len(re.findall("as in use", html)) == 1
+    assert re.search(r"EmbeddingGemma <small>as in use</small></th>\s*<td>int8</td>", html)
+    assert "rows of the <em>sample</em>" in html
+    assert "Intel(R) Xeon(R) Processor" in html
+    tags = Tags(html)
+    assert not [tag for tag, _ in tags.found if tag == "img"]
+    without = dataclasses.replace(params, front=Front(measured=str(ROOT / "conf/front/none.json")))
+    monkeypatch.setattr(stages.report, "load", lambda _: without)
+    stages.report.main()
+    assert 'id="front"' not in (folder / "data/report/report.html").read_text(encoding="utf-8")
+
+
+def test_a_front_that_is_none_is_named(folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages.report, "load", lambda _: params)
+    measured = folder / "benchmarks/front.json"
+    for content in ("", "[]", '{"results": [{"student": "a"}]}', None):
+        measured.unlink() if content is None else measured.write_text(content, encoding="utf-8")
+        with pytest.raises(DataError, match=r"front.measured=benchmarks/front.json is no record of .*front=none"):
+            stages.report.main()
+
+
+def test_doubtful_reviews_are_text_on_a_page_of_their_own(
+    folder: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages.report, "load", lambda _: params)
+    stages.report.main()
+    assert '<a href="doubtful.html">' in (folder / "data/report/report.html").read_text(encoding="utf-8")
+    html = (folder / "data/report/doubtful.html").read_text(encoding="utf-8")
+    tags = Tags(html)
+    assert [given for tag, given in tags.found if tag == "script"] == [
+        {"type": "application/json", "id": "doubtful-rows"},
+        {},
+    ]
+    assert json.loads(tags.scripts[0])["rows"][0][0] == ATTACK
+    assert {given["href"] for tag, given in tags.found if "href" in given} == {"data:,", "report.html"}
+    assert not [tag for tag, given in tags.found if "src" in given or tag == "img"]
+    # What the cap left out is told.
+    assert "Asked were only the 5 reviews" in html
+    assert "the other 35 are" in html
+    assert "make annotate" in html
 
 
 def test_the_student_is_packaged_with_card_and_example(

@@ -8,9 +8,11 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import networkx as nx
 import pandas as pd
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
 from stages.drawing.pictures import choose_pictures
@@ -25,7 +27,7 @@ COPIES = {"models": len(PARAMS["models"]), "generate": len(SYNTHETIC_STEPS), "tr
 # Those that take minutes or cost money.
 EXPENSIVE = {"models", "label", "embed", "generate", "train"}
 # Packages that draw, print or score.
-TELLING = ("drawing", "measures", "reporting", "scoring", "latency", "hardware/sizing.py")
+TELLING = ("drawing", "measures", "listing", "comparing", "reporting", "scoring", "latency", "hardware/sizing.py")
 
 
 def code(name: str) -> list[str]:
@@ -116,6 +118,19 @@ def test_there_is_one_list_of_students():
     # No name of a student stands anywhere but in that list; `real` is the one that the others are held against.
     rest = (ROOT / "dvc.yaml").read_text().split("\n  draw:", 1)[1]
     assert not re.search(rf"(data|metrics)/\S*\b({'|'.join(PROVENANCES[1:])})\b", rest)
+
+
+def test_answers_rerun_what_learns_from_them_and_no_language_model():
+    with Repo(str(ROOT), config={"core": {"no_scm": True}}) as repo:
+        graph = repo.index.graph
+        read = [stage for stage in graph if PARAMS["human"]["answers"] in [dep.def_path for dep in stage.deps]]
+        # An edge leads from a stage to one that it needs.
+        rerun = {stage.name.partition("@")[0] for first in read for stage in {first, *nx.ancestors(graph, first)}}
+    assert {stage.name for stage in read} == {"correct"}
+    assert rerun == {
+        "correct", "dataset", "measure", "distil", "train", "doubt", "answer", "evaluate", "baselines", "export",
+        "index", "benchmark", "summary", "report", "package",
+    }  # fmt: skip
 
 
 def test_metrics_are_the_ten_figures_and_everything_else_a_plot_or_an_output():

@@ -98,7 +98,7 @@ def test_an_embedder_without_room_beside_the_engine_is_an_obstacle(gpu_16gb: Par
 def test_the_disk_sum_has_checkpoints_and_says_how_much_is_written(gpu_16gb: Params) -> None:
     report = "\n".join(doctor.needs(gpu_16gb, T4, DISKS))
     assert "checkpoints 20.2" in report
-    assert "training writes 168 GB in all" in report
+    assert "training writes 202 GB in all" in report
     [fault] = doctor.obstacles(gpu_16gb, T4, [replace(DISKS[0], free_gb=30.0)])
     assert re.match(r"it may take \d+ GB of the disk of /disk, 30 are free: downloads 12\.7, checkpoints 20\.2", fault)
     # What the hub's cache holds on another disk is copied.

@@ -16,6 +16,7 @@ from stages.assembly.rows import real_rows, written_rows
 from stages.common.templates import load_template
 from stages.composition.compose import compose
 from stages.composition.params import Params, load_all
+from stages.correcting.labels import corrected
 from stages.synthesis.filters import assistant_talk
 from stages.synthesis.patterns import read_patterns
 from stages.synthesis.requests import base_requests
@@ -55,7 +56,10 @@ def test_reviews_are_labelled_and_become_a_dataset(composed: Params) -> None:
     assert labelled["raw"].str.match(r"CATEGORY: (books|games|no product)\nEXPLANATION:").all()
     assert all(len(row) == 3 for row in labelled["probabilities"])
     written = written_rows(pd.read_csv(composed.vocabulary.seeds), ["games"], composed.labels.names)
-    write_splits(pd.concat([real_rows(labelled.assign(weight=1.0)), written]), composed.labels.names, Path("set"))
+    said = labelled.assign(weight=1.0)
+    answered = pd.DataFrame(columns=["id", "label"])
+    real = real_rows(corrected(said, said, answered, composed.labels.names, 1.0))
+    write_splits(pd.concat([real, written]), composed.labels.names, Path("set"))
     train = load_rows(Path("set"), "train", composed.labels.names)
     assert train["provenance"][:].count("written") == 1
     russian = re.compile("[а-яё]", re.IGNORECASE)

@@ -10,6 +10,7 @@ from datasets import load_dataset
 from omegaconf import OmegaConf
 
 import stages.analyse
+import stages.correct
 import stages.curate
 import stages.dataset
 import stages.draw
@@ -20,7 +21,7 @@ import stages.label
 import stages.measure
 from stages.common.errors import DataError
 from stages.common.io import read_json, read_table
-from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
+from stages.common.provenances import FINAL, HUMAN, PROVENANCES, SYNTHETIC_STEPS
 from stages.compose import compose
 from stages.llm.backend import Completion
 from stages.llm.scripted_backend import ScriptedBackend
@@ -57,7 +58,7 @@ def run(*overrides: str) -> None:
     given = OmegaConf.load("params.yaml")
     given.label.backend = given.generate.backend = "scripted"
     OmegaConf.save(given, "params.yaml")
-    for stage in (stages.ingest, stages.label, stages.embed, stages.curate, stages.analyse):
+    for stage in (stages.ingest, stages.label, stages.embed, stages.curate, stages.correct, stages.analyse):
         stage.main()
     stages.generate.main()
     stages.dataset.main()
@@ -86,7 +87,9 @@ def test_without_gold(workspace, labels):
     assert dataset["train"].features["label"].names == labels
     rows = pd.concat([part.to_pandas() for part in dataset.values()])
     assert (rows["provenance"] == "real").sum() == 120
-    assert set(rows["provenance"]) == set(PROVENANCES)
+    assert set(rows["provenance"]) == set(PROVENANCES) - {HUMAN}
+    for name in ("label", "soft_labels", "weight"):
+        assert rows[name].map(str).equals(rows[f"machine_{name}"].map(str)), "nobody answered"
     assert set(dataset["validation"]["provenance"]) == {"real"}
 
 
@@ -219,6 +222,9 @@ def test_labels_are_curated_without_a_look_at_the_gold_labels(workspace):
         changed = read_json(workspace / "data/measures/curation.json")["changed"]
         assert changed == len(pd.read_csv("data/measures/changes.csv")) > 0
     pd.testing.assert_frame_equal(*seen)
+    # Where the teacher has nothing to say, what is learnt from is the second opinion alone.
+    pooled, opinion = (np.stack(seen[0][column]) for column in ("probabilities", "second_opinion"))
+    np.testing.assert_allclose(pooled, opinion, atol=1e-6)
 
 
 def test_what_two_stages_set_aside_runs_in_no_spreadsheet(workspace, monkeypatch):

@@ -67,7 +67,7 @@ def test_numbers_set_by_hand_for_classes_are_small_too() -> None:
 def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository without Git, with results, and with files of a user's beside it and in it."""
     folder = tmp_path / "here"
-    for name in ("stages", "conf", "data/raw"):
+    for name in ("stages", "conf", "annotations", "data/raw"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "dvc.lock", ".dvc/config", ".dvcignore"):
         (folder / name).parent.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 @pytest.fixture
 def unpacked(tmp_path: Path) -> Path:
     """What of this checkout a stage needs."""
-    for name in ("stages", "conf", "data/raw"):
+    for name in ("stages", "conf", "annotations", "data/raw"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / ".dvc").mkdir()
     for name in ("Makefile", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore"):
@@ -72,7 +72,14 @@ def test_a_clone_is_left_as_it_is(unpacked: Path) -> None:
     assert not (unpacked / ".dvc/config.local").exists()
 
 
-@pytest.mark.parametrize("left", ["    deps:\n    - path:", "    deps:\n    - path: [", "    deps:\n    - pa"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        "    deps:\n    - path:",
+        pytest.param("    deps:\n    - path: [", marks=pytest.mark.slow),
+        pytest.param("    deps:\n    - pa", marks=pytest.mark.slow),
+    ],
+)
 def test_half_of_a_lock_stops_no_rerun(left: str, unpacked: Path) -> None:
     run(unpacked, "make", ".dvc/config.local")
     check = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["check"]

@@ -22,15 +22,17 @@ from datasets import DatasetDict
 import stages.answer
 import stages.benchmark
 import stages.distil
+import stages.doubt
 import stages.evaluate
 import stages.export
+import stages.index
 import stages.predict
 import stages.summary
 import stages.train
 from stages.common.errors import ConfigError, DataError, ModelError
 from stages.common.figures import read_figures
 from stages.common.fingerprint import fingerprint
-from stages.common.gold import COLUMNS
+from stages.common.gold import COLUMNS, PEOPLE, scored_rows
 from stages.common.io import read_json, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.manifest import MANIFEST, write_manifest
@@ -47,7 +49,10 @@ from stages.inference.config import Answer
 from stages.inference.folder import ENCODER, HEAD, INDEX, TRAINING
 from stages.inference.onnx_classifier import FULL, QUANTIZED, OnnxClassifier
 from stages.latency.config import Benchmark
+from stages.measures.config import Doubt
+from stages.scoring.agreement import AGREEMENT
 from stages.scoring.config import Evaluate
+from stages.serving.examples import read_examples
 from stages.training import encoder
 from stages.training.config import Train
 from stages.training.encoder import Encoder
@@ -85,7 +90,16 @@ def workspace(
     write_table(tmp_path / "data/ingest/gold.parquet", pd.DataFrame(columns=list(COLUMNS)))
     (tmp_path / "data/models").mkdir()
     (tmp_path / "data/models/student").symlink_to(encoders["xlm-roberta"])
-    for stage in (stages.distil, stages.train, stages.answer, stages.evaluate, stages.export, stages.benchmark):
+    taking = (
+        stages.distil,
+        stages.train,
+        stages.answer,
+        stages.evaluate,
+        stages.export,
+        stages.index,
+        stages.benchmark,
+    )
+    for stage in taking:
         monkeypatch.setattr(stage, "load", lambda _: params)
     return params
 
@@ -111,6 +125,7 @@ def write_gold(folder: Path, reviews: dict[str, list[str]]) -> None:
     ]
     for stage in ("label", "curate"):
         write_table(folder / f"data/{stage}/gold.parquet", pd.DataFrame(answers))
+        write_table(folder / f"data/{stage}/labels.parquet", pd.DataFrame(answers).drop(columns="gold_set"))
 
 
 def test_train_evaluate_and_benchmark_with_gold(
@@ -119,7 +134,7 @@ def test_train_evaluate_and_benchmark_with_gold(
     train(monkeypatch, *PROVENANCES)
     trained = read_json(tmp_path / "data/students/style/training.json")
     assert trained["rows"] == 38
-    assert trained["calibration"] == {"rows": 9, "checked": False}
+    assert trained["calibration"] == {"rows": 9, "checked": 0, "answered": 0}
     assert not list((tmp_path / "cache/checkpoints").iterdir())
 
     write_gold(tmp_path, reviews)
@@ -170,6 +185,8 @@ def test_train_evaluate_and_benchmark_with_gold(
     for step in SYNTHETIC_STEPS:
         write_json(tmp_path / f"data/measures/{step}.json", {"accepted_share": None if step == "style" else 0.5})
     write_json(tmp_path / "data/measures/curation.json", {"changed_share": 0.25})
+    none = {"answers": 0, "learnt": 0, "temperature": 0, "scored": 0, "set_aside": 0}
+    write_json(tmp_path / "data/measures/answers.json", none)
     stages.summary.main()
     summary = read_json(tmp_path / "metrics/summary.json")
     assert summary["macro_f1"] == macro_f1["style"]
@@ -294,6 +311,62 @@ def test_evaluate_without_gold_speaks_of_agreement(
     assert "agreement" in score_table(scores).columns
 
 
+@pytest.mark.parametrize("rows", [2, 3])
+def test_what_people_answered_is_the_score_where_there_is_no_gold(
+    rows: int,
+    workspace: SimpleNamespace,
+    reviews: dict[str, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1)
+    train(monkeypatch, *PROVENANCES)
+    test = pd.read_parquet(tmp_path / "data/dataset/test.parquet").head(rows)
+    people = test[["id", "text"]].assign(gold_set=PEOPLE, row=range(rows), label="одежда", stratum="random", flag="")
+    write_table(tmp_path / "data/correct/checked.parquet", people)
+    for stage, label in (("label", "обувь"), ("curate", "одежда")):
+        said = test[["id"]].assign(label=label, probabilities=[[0.6, 0.3, 0.1]] * rows)
+        write_table(tmp_path / f"data/{stage}/labels.parquet", said)
+        write_table(tmp_path / f"data/{stage}/gold.parquet", said.head(0).assign(gold_set=""))
+    stages.answer.main()
+    stages.evaluate.main()
+    scores = read_figures(tmp_path / "metrics/scores.csv").query("subset == 'all'").set_index("who")
+    if rows < 3:
+        # Of two rows no interval says anything: the test split is held against the models, as without answers.
+        assert set(scores["gold_set"]) == {AGREEMENT}
+        return
+    assert set(scores["gold_set"]) == {PEOPLE}
+    assert list(scores.index) == ["teacher", "curated", *PROVENANCES]
+    assert scores.loc[["teacher", "curated"], "accuracy"].to_list() == [0, 1]
+    for student in PROVENANCES:
+        assert 0 <= scores.loc[student, "macro_f1_low"] <= scores.loc[student, "macro_f1_high"] <= 1
+    gains = read_figures(tmp_path / "metrics/gain.csv").set_index(["student", "over", "measure"])
+    assert gains.loc["human", "written", "macro F1"]["difference"] == 0
+    for step in SYNTHETIC_STEPS:
+        write_json(tmp_path / f"data/measures/{step}.json", {"accepted_share": None})
+    write_json(tmp_path / "data/measures/curation.json", {"changed_share": 0.25})
+    counts = {"answers": 4, "learnt": 0, "temperature": 0, "scored": 3, "set_aside": 1}
+    write_json(tmp_path / "data/measures/answers.json", counts)
+    stages.export.main()
+    stages.benchmark.main()
+    stages.summary.main()
+    summary = read_json(tmp_path / "metrics/summary.json")
+    assert (summary["answers_learnt"], summary["answers_scored"]) == (0, 3)
+    assert summary["macro_f1"] == scores.loc["style", "macro_f1"]
+    # The same figures again.
+    assert "macro_f1_human" not in summary
+
+
+def test_gold_comes_first_and_what_people_answered_after_it(
+    workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path
+) -> None:
+    write_gold(tmp_path, reviews)
+    gold = pd.read_parquet(tmp_path / "data/ingest/gold.parquet")
+    write_table(tmp_path / "data/correct/checked.parquet", gold.head(4).assign(gold_set=PEOPLE))
+    rows = scored_rows(tmp_path / "data", workspace.labels.names)
+    assert rows["gold_set"].to_list() == ["gold"] * 9 + [PEOPLE] * 4
+
+
 def test_checked_rows_say_how_sure_the_student_is_and_change_nothing_else(
     workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,7 +380,7 @@ def test_checked_rows_say_how_sure_the_student_is_and_change_nothing_else(
     train(monkeypatch, "style")
     after = student_probabilities(tmp_path / "data/students/style", texts, 8)
     trained = read_json(tmp_path / "data/students/style/training.json")
-    assert trained["calibration"] == {"rows": 18, "checked": True}
+    assert trained["calibration"] == {"rows": 18, "checked": 18, "answered": 0}
     assert trained["temperature"] == pytest.approx(SMALLEST, rel=0.01)
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
     assert (after.max(axis=1) > before.max(axis=1)).all()
@@ -362,6 +435,15 @@ def test_the_exported_student_is_the_student(
     right = Classifier(tmp_path / "data/students/style").predict_proba(texts, 2)
     assert (exported.labels, exported.file) == (workspace.labels.names, QUANTIZED)
     assert exported.predict_proba(texts, 2) == pytest.approx(right, abs=max(gate["max_difference"], 0.05))
+
+    stages.index.main()
+    examples = read_examples(tmp_path / "data/index", lambda given: exported.predict_and_embed(given)[1])
+    assert examples is not None
+    assert len(examples) == 38
+    _, (vector,) = exported.predict_and_embed(["платье село"])
+    nearest = examples.nearest(vector, 1)[0]
+    assert (nearest.label, nearest.provenance) == ("одежда", "real")
+    assert nearest.similarity == pytest.approx(1, abs=0.05)
 
 
 def test_int8_that_costs_too_much_is_not_used(
@@ -630,3 +712,45 @@ def test_a_student_on_vectors_of_words_is_one_like_any_other(
         capture_output=True, text=True, check=True, env=elsewhere, cwd=tmp_path,
     )  # fmt: skip
     assert float(done.stdout) == pytest.approx(by_torch[0].max(), abs=1e-3)
+
+
+def test_the_student_answers_the_most_doubtful_reviews_alone_and_none_that_a_person_answered(
+    workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(monkeypatch, "style")
+    texts = [text for some in reviews.values() for text in some[:4]]
+    sure, unsure = [0.9, 0.06, 0.04], [0.4, 0.35, 0.25]
+    labelled = pd.DataFrame({"id": [f"id{number}" for number in range(len(texts))], "text": texts})
+    labelled["probabilities"] = [sure] * len(texts)
+    corrected = labelled.assign(
+        label=["обувь"] * len(texts),
+        confidence=0.9,
+        split="train",
+        provenance="real",
+        likely_error=False,
+        # Against the label of one, and without a view of two.
+        second_opinion=[[0.05, 0.9, 0.05], unsure, unsure, *[sure] * (len(texts) - 3)],
+    )
+    corrected.loc[3, "provenance"] = "human"
+    write_table(tmp_path / "data/label/labels.parquet", labelled)
+    write_table(tmp_path / "data/correct/labels.parquet", corrected)
+    workspace.label = SimpleNamespace(low_confidence=0.5)
+    workspace.curate = SimpleNamespace(teacher_weight=0.2)
+    workspace.doubt = Doubt(reviews=3)
+    monkeypatch.setattr(stages.doubt, "load", lambda _: workspace)
+    stages.doubt.main()
+    found = pd.read_parquet(tmp_path / "data/doubt/reviews.parquet").set_index("id")
+    assert {"id0"} <= set(found.index) <= {"id0", "id1", "id2"}
+    assert found["doubt"].is_monotonic_decreasing
+    given = student_probabilities(tmp_path / "data/students/style", found["text"].to_list(), 4)
+    assert found["student"].to_list() == [workspace.labels.names[index] for index in given.argmax(axis=1)]
+    assert "second opinion" in found.loc["id0", "reasons"]
+    for _, row in found.iterrows():
+        assert ("student" in row["reasons"]) == (row["student"] != row["label"])
+    counts = read_json(tmp_path / "data/doubt/counts.json")
+    assert counts == {"labels": len(texts) - 1, "doubtful": 1, "read": 3, "shown": len(found)}
+    # Where people answered every review, nothing is in doubt.
+    write_table(tmp_path / "data/correct/labels.parquet", corrected.assign(provenance="human"))
+    stages.doubt.main()
+    assert pd.read_parquet(tmp_path / "data/doubt/reviews.parquet").empty
+    assert read_json(tmp_path / "data/doubt/counts.json") == {"labels": 0, "doubtful": 0, "read": 0, "shown": 0}

@@ -109,6 +109,7 @@ class Kill(TrainerCallback):
             child.kill()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_named(
     encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path
 ) -> None:

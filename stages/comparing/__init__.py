@@ -1,0 +1,1 @@
+"""What changed between two runs: that of the working tree, and that of another revision."""

@@ -1,0 +1,1 @@
+"""What people say of reviews, put above what models say."""

@@ -1,0 +1,1 @@
+"""What a few reviews become, and what all of them would cost."""

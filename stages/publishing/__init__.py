@@ -1,0 +1,1 @@
+"""Student and dataset to the Hugging Face hub, or into a ZIP."""
