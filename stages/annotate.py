@@ -19,10 +19,7 @@ from stages.common.errors import run_stage
 from stages.common.io import DATA, read_table
 from stages.common.labels import Labels
 from stages.correcting.config import Human
-from stages.curation.config import Curate
 from stages.inference.config import Answer
-from stages.vocabulary.config import VocabularyFiles
-from stages.vocabulary.vocabulary import read_vocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +35,6 @@ class Params:
 
     seed: int
     labels: Labels
-    vocabulary: VocabularyFiles
-    curate: Curate
     answer: Answer
     human: Human
     annotate: Annotate
@@ -77,10 +72,9 @@ def open_batch(params: Params, size: int, *, new: bool) -> None:
     from stages.annotating.finished import read_finished
 
     names = params.labels.names
-    vocabulary = read_vocabulary(params.vocabulary, names)
     # After each batch that is put aside, chance draws otherwise.
     seed = params.seed + len(aside(folder)) + before
-    finished = read_finished(vocabulary, names, params.curate.regularisation, params.answer.batch_size, answered, seed)
+    finished = read_finished(names, params.answer.batch_size, answered, seed)
     batch = draw(finished, names, params.annotate, size, seed)
     if batch.empty:
         print(f"Every review of this run is answered in {answers}; run make repro.")

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from stages.cluster.executor import open_model
+from stages.common.arrays import probability_matrix
 from stages.common.config import PARAMS, read, require
 from stages.common.errors import run_stage
 from stages.common.io import DATA, atomic_path, read_json, read_table, write_json
@@ -21,8 +22,6 @@ from stages.composition.overrides import split
 from stages.composition.params import Params, load_all
 from stages.composition.small import write_drawn
 from stages.composition.workspace import make_workspace, whole
-from stages.curation.written import fit_on_vocabulary
-from stages.embedding.stored import read_embeddings
 from stages.labelling.prompting import Prompter
 from stages.llm.spending import Spent
 from stages.previewing.cost import asked, estimate, in_words
@@ -82,9 +81,8 @@ def tell() -> None:
     """Print reviews, what was written and what all would cost, and write the page with all of it."""
     params, of_all, pile = load_all(), load_all(GIVEN / WHOLE), read_json(GIVEN / PILE)
     curated = read_table(DATA / "curate/labels.parquet")
-    reviews = review_rows(
-        curated, read_table(DATA / "label/quarantine.csv"), opinions(params, curated), params.labels.names
-    )
+    opinion = None if params.curate.policy == "none" else probability_matrix(curated, "second_opinion")
+    reviews = review_rows(curated, read_table(DATA / "label/quarantine.csv"), opinion, params.labels.names)
     candidates = pd.concat([read_table(DATA / f"synthetic/{step}/candidates.parquet") for step in SYNTHETIC_STEPS])
     counts = written_counts(candidates, SYNTHETIC_STEPS)
     costs, how = cost_of_all(params, of_all, pile, curated, len(reviews))
@@ -107,16 +105,6 @@ def tell() -> None:
     print(f"what all {pile['reviews']:,} reviews would take\n{table(pd.DataFrame(costs))}\n")
     print("\n".join(how))
     print(f"\nThe whole texts and the prompts: {WORKSPACE / PAGE}")
-
-
-def opinions(params: Params, curated: pd.DataFrame) -> Any:
-    """The second opinion's distributions (reviews, labels), None where there is none."""
-    if params.curate.policy == "none":
-        return None
-    names = params.labels.names
-    vocabulary = read_vocabulary(params.vocabulary, names)
-    opinion = fit_on_vocabulary(vocabulary, names, params.curate.regularisation)
-    return opinion.distributions(read_embeddings(DATA / "embed", curated["id"].to_list()))
 
 
 def prompts(params: Params, review: str, candidates: pd.DataFrame) -> dict[str, str]:

@@ -13,10 +13,8 @@ from stages.common.errors import DataError
 from stages.common.io import DATA, read_table
 from stages.common.provenances import FINAL
 from stages.common.splits import SPLITS
-from stages.curation.written import fit_on_vocabulary
 from stages.embedding.stored import read_embeddings
 from stages.inference.answers import student_probabilities
-from stages.vocabulary.vocabulary import Vocabulary
 
 # Of more reviews in a split so many are looked at, drawn at random: a batch is some hundreds.
 MOST = 20_000
@@ -35,23 +33,14 @@ class Finished:
     vectors: Vectors
 
 
-def read_finished(
-    vocabulary: Vocabulary,
-    names: Sequence[str],
-    regularisation: float,
-    batch_size: int,
-    known: Collection[str],
-    seed: int,
-) -> Finished:
+def read_finished(names: Sequence[str], batch_size: int, known: Collection[str], seed: int) -> Finished:
     """The reviews that the teacher labelled, without those whose id is in `known`.
 
     The teacher is read without curation, so that three can disagree. Checked reviews are never among them: `ingest`
     keeps these apart.
 
     Args:
-        vocabulary: what the second opinion learns from.
         names: the categories.
-        regularisation: the second opinion's, as in `SecondOpinion.fit`.
         batch_size: of a student whose encoder has to run.
         known: ids of reviews to leave out.
         seed: draws `MOST` of the reviews of a split where there are more.
@@ -62,19 +51,19 @@ def read_finished(
     student = DATA / "students" / FINAL
     if not student.is_dir():
         raise DataError(f"{student} does not exist: batches are drawn from a finished run; run `make repro` first")
-    labelled = read_table(DATA / "label/labels.parquet")
+    opinion = read_table(DATA / "curate/labels.parquet")[["id", "second_opinion"]]
+    labelled = read_table(DATA / "label/labels.parquet").merge(opinion, on="id", validate="one_to_one")
     labelled = labelled[~labelled["id"].isin(list(known))]
     random = np.random.default_rng(seed)
     parts = [labelled[labelled["split"] == split] for split in SPLITS]
     few = [part.iloc[np.sort(random.permutation(len(part))[:MOST])] for part in parts]
     rows = pd.concat(few, ignore_index=True)
-    vectors = read_embeddings(DATA / "embed", rows["id"].to_list())
     return Finished(
         reviews=rows[["id", "text", "split"]],
         probabilities={
             "teacher": probability_matrix(rows).reshape(len(rows), len(names)),
-            "second_opinion": fit_on_vocabulary(vocabulary, names, regularisation).distributions(vectors),
+            "second_opinion": probability_matrix(rows, "second_opinion").reshape(len(rows), len(names)),
             "student": student_probabilities(student, rows["text"].to_list(), batch_size, names),
         },
-        vectors=vectors,
+        vectors=read_embeddings(DATA / "embed", rows["id"].to_list()),
     )

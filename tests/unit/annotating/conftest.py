@@ -14,9 +14,12 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import stages.annotate
-from stages.common.io import write_table
+from stages.common.io import read_table, write_table
 from stages.common.provenances import FINAL
 from stages.common.texts import text_id
+from stages.curation.config import Curate
+from stages.curation.curated import curated
+from stages.curation.written import fit_on_vocabulary
 from stages.embedding.stored import write_embeddings
 from stages.inference.folder import write_student
 from stages.vocabulary.config import VocabularyFiles
@@ -50,6 +53,7 @@ def run(tmp_path: Path, encoders: dict[str, Path], label_names: list[str]) -> pd
     embedded = [*texts, *vocabulary.seeds["text"], *vocabulary.phrases()["text"]]
     vectors = random.standard_normal((len(embedded), 8)).astype(np.float32)
     write_embeddings(tmp_path / "data/embed", [text_id(text) for text in embedded], vectors)
+    write_curated(label_names)
     model = AutoModelForSequenceClassification.from_pretrained(
         encoders["xlm-roberta"], num_labels=3, id2label=dict(enumerate(label_names))
     )
@@ -59,14 +63,21 @@ def run(tmp_path: Path, encoders: dict[str, Path], label_names: list[str]) -> pd
     settings = {
         "seed": 7,
         "labels": {"language": "ru", "names": label_names},
-        "vocabulary": {"seeds": "seeds.csv", "attributes": "attributes.yaml"},
-        "curate": {"policy": "combine", "teacher_weight": 0.2, "regularisation": 1.0},
         "answer": {"batch_size": 8},
         "human": {"answers": "annotations/answers.csv", "weight": 5.0},
         "annotate": {"strategy": "mixed", "scored_share": 0.3, "calibration_share": 0.2},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
     return reviews
+
+
+def write_curated(names: list[str]) -> None:
+    """What stage `curate` makes of the labels and embeddings that lie in the working folder."""
+    settings = Curate(policy="combine", teacher_weight=0.2, regularisation=1.0)
+    vocabulary = read_vocabulary(VocabularyFiles(seeds="seeds.csv", attributes="attributes.yaml"), names)
+    opinion = fit_on_vocabulary(vocabulary, names, settings.regularisation)
+    labelled = read_table(Path("data/label/labels.parquet"))
+    write_table(Path("data/curate/labels.parquet"), curated(labelled, opinion, names, settings))
 
 
 @pytest.fixture

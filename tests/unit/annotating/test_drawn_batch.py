@@ -30,6 +30,7 @@ from stages.inference.answers import student_probabilities
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 from tests.conftest import ROOT
+from tests.unit.annotating.conftest import write_curated
 
 FOLDER = Path("annotations")
 Command = Callable[..., str]
@@ -119,7 +120,8 @@ def test_the_second_opinion_is_that_of_the_run(run: pd.DataFrame, label_names: l
     vectors = np.load("data/embed/embeddings.npy")
     vectors[:6] = vectors[100:106]
     np.save("data/embed/embeddings.npy", vectors)
-    finished = read_finished(vocabulary, label_names, 1.0, 8, [], 0)
+    write_curated(label_names)
+    finished = read_finished(label_names, 8, [], 0)
     said = dict(zip(finished.reviews["id"], finished.probabilities["second_opinion"].argmax(axis=1), strict=True))
     assert [label_names[said[identity]] for identity in run["id"][:6]] == vocabulary.seeds["label"].to_list()
 
