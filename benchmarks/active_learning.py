@@ -29,10 +29,10 @@ from stages.common.gold import labelled_gold
 from stages.common.io import DATA, read_table
 from stages.common.progress import Progress
 from stages.common.provenances import FINAL, REAL
-from stages.common.texts import text_id
 from stages.composition.params import Params, load_all
 from stages.curation.policy import apply_policy, likely_errors
 from stages.curation.second_opinion import SecondOpinion
+from stages.curation.written import learnt_from
 from stages.embedding.stored import read_embeddings
 from stages.scoring import metrics
 from stages.training.rows import load_rows, variant_rows
@@ -144,7 +144,7 @@ def read_shop() -> Shop:
     checked = labelled_gold(DATA / "ingest/gold.parquet", names)
     by_teacher = read_table(DATA / "label/gold.parquet").drop_duplicates("id").set_index("id")
     vocabulary = read_vocabulary(params.vocabulary, names)
-    written = pd.concat([vocabulary.seeds[["text", "label"]], vocabulary.phrases()])
+    written_vectors, written = learnt_from(vocabulary)
     return Shop(
         names=names,
         params=params,
@@ -153,8 +153,8 @@ def read_shop() -> Shop:
         real=real,
         teacher=probability_matrix(labelled.loc[ids]),
         real_vectors=read_embeddings(DATA / "embed", list(ids)),
-        written_vectors=read_embeddings(DATA / "embed", [text_id(text) for text in written["text"]]),
-        written=written["label"].to_list(),
+        written_vectors=written_vectors,
+        written=written,
         validation=heads.rows(load_rows(DATA / "dataset", "validation", names)),
         checked=checked,
         checked_teacher=probability_matrix(by_teacher.loc[checked["id"]]),
@@ -200,9 +200,9 @@ def scores(shop: Shop, logits: FloatArray, calibration: IntArray, half: IntArray
     of_checked, of_validation = np.split(logits, [len(shop.checked)])
     truth = shop.truth
     if len(calibration) >= FEWEST:
-        temperature = fit_temperature(of_checked[calibration], truth[calibration])
+        temperature = fit_temperature(of_checked[calibration], np.eye(len(shop.names))[truth[calibration]])
     else:
-        temperature = fit_temperature(of_validation, shop.validation.labels)
+        temperature = fit_temperature(of_validation, shop.validation.soft_labels)
     distributions = softmax(of_checked / temperature, axis=1)
     stratum, flag = shop.checked["stratum"].to_numpy()[half], shop.checked["flag"].to_numpy()[half]
     drawn = half[stratum == "random"]

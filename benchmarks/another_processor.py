@@ -24,7 +24,7 @@ from stages.common.peak import engine_dtype
 from stages.composition.params import Params, load_all
 from stages.curate import curated
 from stages.curation.second_opinion import SecondOpinion
-from stages.curation.written import fit_on_vocabulary
+from stages.curation.written import fit_second_opinion
 from stages.hardware.machine import cpu_model
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
@@ -41,7 +41,7 @@ def main() -> None:
     params = load_all()
     names = params.labels.names
     vocabulary = read_vocabulary(params.vocabulary, names)
-    opinion = fit_on_vocabulary(vocabulary, names, params.curate.regularisation)
+    opinion = fit_second_opinion(vocabulary, names, params.curate.regularisation)
     truth = read_table(DATA / "ingest/gold.parquet").set_index("id")["label"]
     prior = np.array(read_json(DATA / "label/prior.json")["prior"])
     with TemporaryDirectory() as folder:

@@ -53,20 +53,22 @@ def main() -> None:
 
 def by_a_few(logits: FloatArray, actual: IntArray, size: int) -> Iterator[Scored]:
     """For each draw the rows left over, scaled by the temperature of the `size` rows drawn."""
+    certain = np.eye(logits.shape[1])[actual]
     for draw in range(DRAWS):
         order = np.random.default_rng(draw).permutation(len(actual))
         drawn, left = order[:size], order[size:]
-        yield scaled(logits[left], fit_temperature(logits[drawn], actual[drawn])), actual[left]
+        yield scaled(logits[left], fit_temperature(logits[drawn], certain[drawn])), actual[left]
 
 
 def cross_fitted(logits: FloatArray, actual: IntArray) -> Iterator[Scored]:
     """For each draw of folds all rows, each scaled by the temperature of the other folds."""
+    certain = np.eye(logits.shape[1])[actual]
     for draw in range(DRAWS):
         fold = np.random.default_rng(draw).permutation(len(actual)) % FOLDS
         probabilities = np.empty_like(logits)
         for held_out in range(FOLDS):
             here = fold == held_out
-            probabilities[here] = scaled(logits[here], fit_temperature(logits[~here], actual[~here]))
+            probabilities[here] = scaled(logits[here], fit_temperature(logits[~here], certain[~here]))
         yield probabilities, actual
 
 

@@ -18,7 +18,7 @@ from stages.common.arrays import FloatArray, label_indices
 from stages.common.io import DATA, read_table
 from stages.composition.params import load_all
 from stages.curation.second_opinion import combine
-from stages.curation.written import fit_on_vocabulary
+from stages.curation.written import fit_second_opinion
 from stages.embedding.stored import read_embeddings
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
@@ -46,7 +46,7 @@ def main() -> None:
     )
     flagged = gold[gold["likely_error"]]
     truth = label_indices(flagged["label_true"], names)
-    second = fit_on_vocabulary(vocabulary, names, params.curate.regularisation)
+    second = fit_second_opinion(vocabulary, names, params.curate.regularisation)
     opinion = second.distributions(read_embeddings(DATA / "embed", flagged["id"].to_list()))
 
     def right(distributions: FloatArray) -> str:

@@ -117,9 +117,9 @@ class Ours(Learner):
         """That of the student, which puts its prompt before every text."""
         from transformers import AutoTokenizer
 
-        from stages.training.student import prompted
+        from stages.training.student import around
 
-        return prompted(AutoTokenizer.from_pretrained(self.folder), self.params.train.prompt)
+        return around(AutoTokenizer.from_pretrained(self.folder), self.params.train.prompt)
 
 
 def learn_as_stage(folder: Path, rows: Rows, params: Params, student: Path) -> None:

@@ -10,7 +10,7 @@ from stages.common.io import DATA, METRICS, read_table, write_table
 from stages.common.labels import Labels
 from stages.common.texts import text_id
 from stages.curation.config import Curate
-from stages.curation.written import fit_on_vocabulary
+from stages.curation.written import fit_second_opinion
 from stages.embedding.stored import read_embeddings
 from stages.scoring import baselines
 from stages.scoring.config import Evaluate
@@ -53,7 +53,7 @@ def distributions(params: Params, texts: list[str]) -> dict[str, FloatArray]:
         read_embeddings(DATA / "embed", [text_id(text) for text in part]) for part in (train["text"], texts, names)
     )
     vocabulary = read_vocabulary(params.vocabulary, names)
-    opinion = fit_on_vocabulary(vocabulary, names, params.curate.regularisation)
+    opinion = fit_second_opinion(vocabulary, names, params.curate.regularisation)
     return {
         "majority": baselines.majority(labels, len(texts), len(names)),
         "nearest_name": baselines.nearest_name(vectors, name_vectors),

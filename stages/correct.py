@@ -18,7 +18,7 @@ from stages.correcting.labels import checked_reviews, corrected
 from stages.correcting.matching import match
 from stages.curation.config import Curate
 from stages.curation.curated import curated
-from stages.curation.written import fit_on_vocabulary
+from stages.curation.written import fit_second_opinion
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 
@@ -49,7 +49,7 @@ def main() -> None:
     anew = alone
     if len(learnt):
         vocabulary = read_vocabulary(params.vocabulary, names)
-        opinion = fit_on_vocabulary(vocabulary, names, params.curate.regularisation, learnt[["text", "label"]])
+        opinion = fit_second_opinion(vocabulary, names, params.curate.regularisation, learnt[["text", "label"]])
         anew = curated(read_table(DATA / "label/labels.parquet"), opinion, names, params.curate)
     rows = corrected(alone, anew, found.answered, names, params.human.weight)
     write_table(DATA / "correct/labels.parquet", rows)

@@ -10,7 +10,7 @@ from stages.common.io import DATA, read_table, write_table
 from stages.common.labels import Labels
 from stages.curation.config import Curate
 from stages.curation.curated import curated
-from stages.curation.written import fit_on_vocabulary
+from stages.curation.written import fit_second_opinion
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 
@@ -31,7 +31,7 @@ def main() -> None:
     params = load(Params)
     names = params.labels.names
     vocabulary = read_vocabulary(params.vocabulary, names)
-    opinion = fit_on_vocabulary(vocabulary, names, params.curate.regularisation)
+    opinion = fit_second_opinion(vocabulary, names, params.curate.regularisation)
     reviews = curated(read_table(DATA / "label/labels.parquet"), opinion, names, params.curate)
     write_table(DATA / "curate/labels.parquet", reviews)
     # Only to be scored: the second opinion has learnt from the seeds alone.

@@ -1,14 +1,12 @@
-"""Stage `dataset`: real rows, written and synthetic rows of the rare classes, as a `datasets` folder without leaks."""
+"""Stage `dataset`: real, written, and (of rare classes) synthetic rows, as a `datasets` folder without leaks."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pandas as pd
 
 from stages.assembly.card import card
 from stages.assembly.folder import write_splits
-from stages.assembly.leaks import check_leaks
+from stages.assembly.leaks import check_leaks, unlike
 from stages.assembly.rows import real_rows, synthetic_rows, written_rows
 from stages.common.config import load, section
 from stages.common.errors import run_stage
@@ -16,6 +14,7 @@ from stages.common.io import DATA, atomic_folder, read_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL
 from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_vocabulary
 from stages.weights.config import Model
 
 
@@ -29,17 +28,21 @@ class Params:
 
 
 def main() -> None:
-    """Read labels, plan, seeds and accepted synthetic rows; write the folder `data/dataset/` with its card."""
+    """Read labels, what was written, and accepted synthetic rows; write the folder `data/dataset/` with its card."""
     params = load(Params)
-    plan = read_table(DATA / "analyse/plan.csv")
-    rare = plan.loc[plan["rare"] | (plan["to_generate"] > 0), "label"].to_list()
+    vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
+    real = real_rows(read_table(DATA / "correct/labels.parquet"))
+    checked = pd.concat([read_table(DATA / f"ingest/{name}.parquet") for name in ("gold", "calibration")])
+    held_out = pd.concat([real.loc[real["split"] != "train", "text"], checked["text"]])
+    names = unlike(vocabulary.names(), held_out)
+    written = pd.concat([vocabulary.examples(), names])
     parts = [
-        real_rows(read_table(DATA / "correct/labels.parquet")),
-        written_rows(read_table(Path(params.vocabulary.seeds)), rare, params.labels.names),
+        real,
+        written_rows(written, params.labels.names),
         synthetic_rows(read_table(DATA / "synthetic" / FINAL / "accepted.parquet")),
     ]
     rows = pd.concat(parts, ignore_index=True)
-    check_leaks(rows, pd.concat([read_table(DATA / f"ingest/{name}.parquet") for name in ("gold", "calibration")]))
+    check_leaks(rows, checked)
     models = {role: params.models[role] for role in ("teacher", "generator")}
     with atomic_folder(DATA / "dataset") as folder:
         write_splits(rows, params.labels.names, folder)

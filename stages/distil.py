@@ -56,7 +56,7 @@ def write_static(params: Params, folder: Path) -> dict[str, Any]:
     if not validation:
         raise DataError("the dataset has no validation rows to choose the best epoch by; raise data.validation_share")
     written = read_vocabulary(params.vocabulary, names)
-    frequent = words_of([*train, *written.phrases()["text"], *written.seeds["text"]]).most_common()
+    frequent = words_of([*train, *written.examples()["text"]]).most_common()
     tokenizer = EMBEDDER / "tokenizer.json"
     own = own_words(Tokenizer.from_file(str(tokenizer)), train) if tokenizer.is_file() else []
     words = list(dict.fromkeys([*(word for word, _ in frequent), *own]))[: settings.words]

@@ -34,7 +34,7 @@ def main() -> None:
     params = load(Params)
     vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
     tables = [read_table(DATA / "ingest/reviews.parquet"), read_table(DATA / "ingest/gold.parquet")]
-    tables += [vocabulary.seeds, vocabulary.phrases(), pd.DataFrame({"text": params.labels.names})]
+    tables += [vocabulary.examples(), pd.DataFrame({"text": params.labels.names})]
     # A text that stands in several tables is one row.
     texts = {text_id(text): text for table in tables for text in table["text"]}
     embedder = Embedder(DATA / "models/embedder", params.embed)

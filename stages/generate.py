@@ -18,7 +18,7 @@ from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.templates import PromptTemplate, load_template
 from stages.common.texts import text_id
 from stages.curation.config import Curate
-from stages.curation.written import fit_on_vocabulary
+from stages.curation.written import fit_second_opinion
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
 from stages.embedding.stored import read_embeddings, write_embeddings
@@ -131,7 +131,7 @@ def writer(params: Params, material: Material) -> Writer:
     generator = open_model(params.generate.backend, DATA / "models/generator", params.vllm, params.execute)
     opinion, teacher = None, None
     if params.curate.policy != "none":
-        opinion = fit_on_vocabulary(material.vocabulary, names, params.curate.regularisation)
+        opinion = fit_second_opinion(material.vocabulary, names, params.curate.regularisation)
     if params.generate.filters.readers == "both":
         reader = open_model(params.label.backend, DATA / "models/teacher", params.vllm, params.execute)
         reader = generator if reader.identity == generator.identity else reader

@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertModel,
     Gemma3TextConfig,
     Gemma3TextModel,
     PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
     XLMRobertaConfig,
@@ -55,7 +59,10 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of a random BERT without pooler (as e5 is), XLM-R, EmbeddingGemma and T5 encoder, by name."""
+    """Folders of a random BERT without pooler (as e5 is), XLM-R, EmbeddingGemma, T5 encoder, Qwen2 and Qwen3, by name.
+
+    The last two are language models: one has an LM head of its own, and one that is its table of words.
+    """
     words = sorted({word for texts in REVIEWS.values() for text in texts for word in text.split()})
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words])}
     rules = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -103,7 +110,30 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folders[name] = tmp_path_factory.mktemp(name)
         model.save_pretrained(folders[name])
         tokenizer.save_pretrained(folders[name])
+    pieces = byte_pairs([*LABELS, *words])
+    decoder = {**size, "vocab_size": len(pieces), "max_position_embeddings": 64, "num_key_value_heads": 1}
+    for name, model in (
+        ("qwen2", Qwen2ForCausalLM(Qwen2Config(**decoder, tie_word_embeddings=True))),
+        ("qwen3", Qwen3ForCausalLM(Qwen3Config(**decoder, tie_word_embeddings=False, head_dim=16))),
+    ):
+        folders[name] = tmp_path_factory.mktemp(name)
+        model.save_pretrained(folders[name])
+        pieces.save_pretrained(folders[name])
     return folders
+
+
+def byte_pairs(texts: list[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer as Qwen's: pairs of bytes, of which a word of `texts` is one or two, and nothing around a text."""
+    rules = Tokenizer(models.BPE())
+    rules.normalizer = normalizers.NFC()
+    rules.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    rules.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=["<end>", "<pad>"], initial_alphabet=alphabet)
+    rules.train_from_iterator([*texts, *(f" {text}" for text in texts)], trainer)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=rules, eos_token="<end>", pad_token="<pad>", model_max_length=64
+    )
 
 
 @pytest.fixture
@@ -137,9 +167,11 @@ def train_settings(loss_settings: Loss) -> Train:
         warmup_share=0.1,
         max_tokens=8,
         prompt="",
+        suffix="",
         pooling="model",
         frozen_embeddings=False,
         layers=None,
+        lora=None,
         precision="fp32",
         gradient_checkpointing=False,
         processes=1,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pandas as pd
 from stages.annotating.config import STRATEGIES
 from stages.common.errors import DataError
 from stages.common.io import write_table
+from stages.common.locks import locked
 from stages.common.spreadsheet import unescape_formulas
 from stages.common.texts import text_id
 from stages.reading.table import read_whole
@@ -76,7 +74,7 @@ def merge(path: Path, rows: pd.DataFrame, names: Sequence[str]) -> Merge:
         if fault or label not in names:
             raise DataError(f"the review {text[:60]!r}: {fault or 'its label ' + repr(label) + ' is not a category'}")
     rows = rows[list(COLUMNS)].drop_duplicates("id", keep="last")
-    with _alone(path.parent):
+    with locked(path.parent):
         old = read_answers(path).set_index("id")
         new = rows.set_index("id")
         known = new[new.index.isin(old.index)]
@@ -107,15 +105,3 @@ def _faults(rows: pd.DataFrame) -> Iterator[str]:
 
 def _mend(path: Path) -> str:
     return f"take the edit back (`git checkout {path}`) and bring answers by `make annotate ANSWERS=your_file.csv`"
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold `folder`, so that no other process merges meanwhile; a killed one lets go of it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)

@@ -8,6 +8,14 @@ from stages.common.errors import DataError
 from stages.common.texts import letters
 
 
+def unlike(written: pd.DataFrame, held_out: pd.Series) -> pd.DataFrame:
+    """Those of `written` whose text is none of `held_out`, compared as by `check_leaks`.
+
+    A product's bare name may be all that a customer has written.
+    """
+    return written[~written["text"].map(letters).isin(set(held_out.map(letters)))]
+
+
 def check_leaks(rows: pd.DataFrame, checked: pd.DataFrame) -> None:
     """Fail if a text stands in two splits or among the checked ones, compared by letters and digits alone.
 

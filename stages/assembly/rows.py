@@ -1,4 +1,4 @@
-"""Rows of the training set: real ones, and written and synthetic ones of rare classes.
+"""Rows of the training set: real ones, written ones, and synthetic ones of rare classes.
 
 What models alone said of a row stands in columns of its own, `machine_…`: students before `human` learn that.
 """
@@ -6,7 +6,7 @@ What models alone said of a row stands in columns of its own, `machine_…`: stu
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,19 +35,18 @@ def real_rows(labelled: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def written_rows(seeds: pd.DataFrame, rare: Collection[str], names: Sequence[str]) -> pd.DataFrame:
-    """Rows for the train split out of the seeds (text, label, product, notes) of the `rare` labels.
+def written_rows(written: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Rows for the train split out of what was written for the labels (text, label, product, notes).
 
     Each was written for its category, so that has all of the probability.
     """
-    chosen = seeds[seeds["label"].isin(list(rare))]
     one_hot = dict(zip(names, np.eye(len(names)), strict=True))
-    labelled = chosen.assign(
-        id=chosen["text"].map(text_id),
-        probabilities=chosen["label"].map(one_hot.get),
+    labelled = written.assign(
+        id=written["text"].map(text_id),
+        probabilities=written["label"].map(one_hot.get),
         provenance="written",
     )
-    attributes = [json.dumps(row, ensure_ascii=False) for row in chosen[["product", "notes"]].to_dict("records")]
+    attributes = [json.dumps(row, ensure_ascii=False) for row in written[["product", "notes"]].to_dict("records")]
     return _train_rows(labelled).assign(attributes=attributes)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stages.common.errors import DataError
+from stages.common.locks import locked
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,9 @@ class Database:
         self._connection = sqlite3.connect(":memory:")
         with _in_words(path, remedy):
             try:
-                self._connection = self._connect()
+                # SQLite lets one process at a time make a file a write-ahead one, and has no patience with the others.
+                with locked(path.parent):
+                    self._connection = self._connect()
             except sqlite3.DatabaseError as error:
                 self._repair(error)
 
@@ -93,7 +94,6 @@ class Database:
                 return work()
 
     def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         # A text with damaged letters is its reader's to refuse.
         connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
@@ -109,7 +109,7 @@ class Database:
             raise error
         began = self._connection.in_transaction
         self._connection.close()
-        with _locked(self.path.parent):
+        with locked(self.path.parent):
             # Another process may have met the damage first.
             aside = None if self._is_sound() else self._move_aside()
             self._connection = self._connect()
@@ -161,16 +161,6 @@ def _damage(connection: sqlite3.Connection) -> str:
 def _code(error: sqlite3.Error) -> int:
     """SQLite's own number; 0 where it is the module that complains."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from stages.labelling.config import Label, Prompt
 from stages.latency.config import Benchmark, Front
 from stages.llm.config import Server, Vllm
 from stages.measures.config import Doubt
+from stages.mixing.config import Mix
 from stages.scoring.config import Evaluate
 from stages.synthesis.config import Generate, Step
 from stages.synthesis.plan import Plan
@@ -47,6 +48,7 @@ class Params:
     prompt: Prompt
     label: Label
     embed: Embed
+    mix: Mix
     curate: Curate
     human: Human
     plan: Plan

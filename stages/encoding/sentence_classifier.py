@@ -38,7 +38,7 @@ def encoder_class(config: Any) -> Any:
 class SentenceClassifierConfig(PreTrainedConfig):
     """Labels as in every classifier; `encoder` is the encoder's own configuration.
 
-    `pooling` makes one vector of the tokens': their `mean`, or the first one with `cls`.
+    `pooling` makes one vector of the tokens': their `mean`, the first one with `cls`, or the last one with `last`.
     """
 
     model_type = "sentence_classifier"
@@ -73,10 +73,17 @@ class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         vectors = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return SequenceClassifierOutput(logits=self.classifier(self._pooled(vectors, attention_mask)))
+
+    def _pooled(self, vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """A vector (rows, size) of the tokens' (rows, tokens, size)."""
         if self.config.pooling == "cls":
-            return SequenceClassifierOutput(logits=self.classifier(vectors[:, 0]))
-        seen = attention_mask.unsqueeze(-1).to(vectors.dtype)
-        return SequenceClassifierOutput(logits=self.classifier((vectors * seen).sum(dim=1) / seen.sum(dim=1)))
+            return vectors[:, 0]
+        if self.config.pooling == "last":
+            last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
+            return vectors[torch.arange(vectors.shape[0], device=vectors.device), last]
+        seen = mask.unsqueeze(-1).to(vectors.dtype)
+        return (vectors * seen).sum(dim=1) / seen.sum(dim=1)
 
 
 SentenceClassifierConfig.register_for_auto_class()  # type: ignore[no-untyped-call]

@@ -132,6 +132,7 @@ NETWORKS = {
     "qwen2.5-72b-awq": Network(70.2e9, 72.7e9, 80, 8192, 8, arithmetic="awq"),
     "qwen3-4b": Network(3.6e9, 4.0e9, 36, 2560, 8),
     "qwen3-1.7b": Network(1.41e9, 1.72e9, 28, 2048, 8),
+    "qwen3-0.6b": Network(0.44e9, 0.6e9, 28, 1024, 8),
     "qwen2.5-coder-1.5b": Network(1.31e9, 1.54e9, 28, 1536, 2),
     "qwen2.5-coder-0.5b": Network(0.36e9, 0.49e9, 24, 896, 2, head_size=64),
     "xlm-roberta-large": Network(0.302e9, 0.56e9, 24, 1024),
@@ -172,7 +173,8 @@ def cpu_run(params: Params, reviews: int) -> float | None:
     processor = cpu("float32")
     encode = texts * student.operations(STUDENT_REVIEW, STUDENT_REVIEW) / processor.rate
     recompute = recomputes(params.train, processor)
-    epoch = Student(student, processor).epoch(round(reviews + candidates), params.train.batch_size, recompute=recompute)
+    trained = Student(student, processor, params.train.lora is not None)
+    epoch = trained.epoch(round(reviews + candidates), params.train.batch_size, recompute=recompute)
     learn = len(PROVENANCES) * params.train.epochs * epoch
     return label.seconds(dtype) + write.seconds(dtype) + encode + learn + CPU_FIXED
 
@@ -239,23 +241,28 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Student:
-    """An encoder on one processor. Batches hold texts of similar length: `padding` is what they add."""
+    """An encoder on one processor, trained whole or by low-rank updates beside its weights (`lora`).
+
+    Batches hold texts of similar length: `padding` is what they add.
+    """
 
     network: Network
     card: Processor
+    lora: bool = False
     padding: float = 1.15
 
     def epoch(self, rows: int, batch_size: int, *, recompute: bool) -> float:
         """Seconds an epoch of `rows`; a step cannot be shorter than its kernels take to launch.
 
         A step costs three forward passes, four with checkpointing, whose bookkeeping doubles the launches, and AdamW's
-        28 bytes read and written a weight.
+        28 bytes read and written a weight. Weights that stay as they are need no gradient, which is one of the passes.
         """
-        passes = 4 if recompute else 3
+        passes = (4 if recompute else 3) - self.lora
         tokens = batch_size * STUDENT_REVIEW * self.padding
         compute = passes * self.network.operations(tokens, STUDENT_REVIEW) / (self.card.rate * TRAINING_SHARE)
         launch = (6 if recompute else 3) * self.network.layers * TRAINING_LAUNCH_MS / 1000
-        return rows / batch_size * (max(compute, launch) + 28 * self.network.weights / self.card.bytes_per_second)
+        moved = 0 if self.lora else 28 * self.network.weights
+        return rows / batch_size * (max(compute, launch) + moved / self.card.bytes_per_second)
 
     def single(self) -> float:
         """Seconds for one review: launches, weights in half precision, or arithmetic, whichever is longest."""
@@ -286,7 +293,7 @@ def teacher(params: Params, card: Processor) -> Teacher | None:
 def student(params: Params, card: Processor) -> Student | None:
     """The configured student on `card`, if its network is known."""
     network = NETWORKS.get(params.models["student"].name)
-    return Student(network, card) if network else None
+    return Student(network, card, params.train.lora is not None) if network else None
 
 
 def recomputes(train: Train, card: Processor) -> bool:

@@ -55,7 +55,7 @@ def figures(run: Run) -> Figures:
         "licence": licence(run.params.models["student"].license),
         "licence_name": licence_key(run.params.models["student"].license),
         # transformers has no such classifier: the student brings its own.
-        "own_code": run.params.train.pooling == "mean",
+        "own_code": run.params.train.pooling != "model",
         "trained": run.params.train.epochs > 0,
         "distilled": run.params.distil.into is not None,
         "teacher": run.params.models["teacher"],

@@ -254,6 +254,17 @@ def relabelled(
     )
 
 
+def once_told(candidates: pd.DataFrame, told: Collection[str]) -> pd.DataFrame:
+    """Return `candidates` (columns source, reason), of which the first accepted one of each source stays.
+
+    The others get the reason "told_before", as do those whose source is among `told`. Several tellings of one text
+    are what makes each step more alike than the one before it.
+    """
+    retells = (candidates["reason"] == "") & (candidates["source"] != "")
+    again = retells & (candidates["source"].isin(list(told)) | candidates["source"].where(retells).duplicated())
+    return candidates.assign(reason=candidates["reason"].where(~again, "told_before"))
+
+
 @cache
 def _dictionary(language: str) -> pymorphy3.MorphAnalyzer:
     return pymorphy3.MorphAnalyzer(lang=language)

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
@@ -20,7 +20,7 @@ from stages.labelling.teacher import Teacher
 from stages.llm.backend import Completion, Refusal, Sampling
 from stages.llm.cache import CachedModel
 from stages.synthesis.config import Generate, Step
-from stages.synthesis.filters import Known, apply_filters, relabelled
+from stages.synthesis.filters import Known, apply_filters, once_told, relabelled
 from stages.synthesis.requests import Request
 from stages.synthesis.steps import Written
 
@@ -42,8 +42,10 @@ class Generation:
         return self.candidates[self.candidates["reason"] == ""].drop(columns="reason")
 
     def written(self) -> Written:
-        """The accepted rows with their embeddings."""
-        return Written(self.accepted(), self.embeddings[(self.candidates["reason"] == "").to_numpy()])
+        """The accepted rows, numbered from 0, with their embeddings."""
+        return Written(
+            self.accepted().reset_index(drop=True), self.embeddings[(self.candidates["reason"] == "").to_numpy()]
+        )
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,17 @@ class Writer:
         """Fill `wanted` (label -> rows) from `requests`, at most `step.candidates` candidates a wanted row.
 
         Every round asks for twice what is still missing, as the filters take about half; rows accepted beyond `wanted`
-        stay. Prompts and sampling seeds follow from the configuration alone, so an
-        interrupted step finds its answers in the cache.
+        stay. A row that was told again is not asked about any more. Prompts and sampling seeds follow from the
+        configuration alone, so an interrupted step finds its answers in the cache.
         """
         rounds: list[pd.DataFrame] = []
         vectors: list[Vectors] = []
         asked = dict.fromkeys(wanted, 0)
         have = dict.fromkeys(wanted, 0)
+        told: set[str] = set()
         while True:
             rounds_due = [
-                islice(requests[label], self._next_round(step, count, have[label], asked[label]))
+                _not_told(requests[label], told, self._next_round(step, count, have[label], asked[label]))
                 for label, count in wanted.items()
             ]
             # Label after label in turn: those of one label share their examples, which are cached by its second turn.
@@ -90,7 +93,8 @@ class Writer:
                 asked[request.label] += 1
             candidates = self._ask(name, step, batch)
             rows = self.embed(candidates["text"].to_list())
-            checked = self._check(step, candidates, rows, known, sorted(wanted))
+            checked = once_told(self._check(step, candidates, rows, known, sorted(wanted)), told)
+            told |= set(checked.loc[checked["reason"] == "", "source"]) - {""}
             rounds.append(checked)
             vectors.append(rows)
             fresh = checked["reason"] == ""
@@ -171,6 +175,15 @@ class Writer:
         return np.where(np.isnan(both), opinion, both)
 
 
+def _not_told(requests: Iterator[Request], told: Collection[str], count: int) -> Iterator[Request]:
+    """The next `count` requests but for those whose source is `told`; fewer where hardly another is left."""
+    return islice((request for request in islice(requests, _PATIENCE * count) if request.source not in told), count)
+
+
+# Requests that are looked at for each that is wanted.
+_PATIENCE = 8
+
+
 def candidates_frame(batch: list[Request], written: list[Completion], provenance: str) -> pd.DataFrame:
     """One row a candidate; `intended` is the label asked for, `attributes` JSON, `mean_logprob` in nats a token."""
     printable = ("".join(sign if sign.isprintable() else " " for sign in completion.text) for completion in written)
@@ -183,6 +196,7 @@ def candidates_frame(batch: list[Request], written: list[Completion], provenance
             "intended": pd.Series([request.label for request in batch], dtype=object),
             "provenance": provenance,
             "seed_ids": [request.seed_ids for request in batch],
+            "source": pd.Series([request.source for request in batch], dtype=object),
             "attributes": [json.dumps(request.attributes, ensure_ascii=False) for request in batch],
             "prompt": [request.prompt for request in batch],
             "mean_logprob": pd.Series([completion.mean_logprob for completion in written], dtype=float),

@@ -1,6 +1,7 @@
 """Why a candidate is thrown out."""
 
-# In the order in which they are tried; all but the last by `filters.apply_filters`, that by `filters.relabelled`.
+# In the order in which they are tried; all but the last two by `filters.apply_filters`, these by `filters.relabelled`
+# and `filters.once_told`.
 REASONS = (
     "script",
     "assistant_talk",
@@ -14,4 +15,5 @@ REASONS = (
     "copied",
     "near_duplicate",
     "another_category",
+    "told_before",
 )

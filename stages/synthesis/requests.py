@@ -20,6 +20,8 @@ from stages.vocabulary.vocabulary import Vocabulary
 class Request:
     """One question to the generator. `seed_ids` are the rows it was shown; `attributes` what it was asked for.
 
+    `source` is the row that is to be told again, "" for none.
+
     `number` counts the requests for `label`: with the label it seeds the sampling, so that a larger plan asks the
     smaller one's questions again and finds their answers in the cache.
     """
@@ -29,6 +31,7 @@ class Request:
     prompt: str
     seed_ids: list[str]
     attributes: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 # Characters of a real review that the generator is shown: three times an ordinary one. Four whole ones of the longest
@@ -103,7 +106,8 @@ def retelling_requests(
                 prompt = template.render(
                     label=label, source=row["text"], exemplars=shown["text"].map(cut).to_list(), **attributes
                 )
-                yield Request(label, next(numbers), prompt, [row["id"], *shown["id"]], attributes)
+                seeds = [row["id"], *shown["id"]]
+                yield Request(label, next(numbers), prompt, seeds, attributes, source=row["id"])
 
 
 def cut(text: str) -> str:

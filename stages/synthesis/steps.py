@@ -29,18 +29,13 @@ class Written:
             pd.concat([self.rows, later.rows], ignore_index=True), np.concatenate([self.embeddings, later.embeddings])
         )
 
-    def of(self, step: str) -> Written:
-        """The rows of one step."""
-        chosen = (self.rows["provenance"] == step).to_numpy()
-        return Written(self.rows[chosen].reset_index(drop=True), self.embeddings[chosen])
-
 
 @dataclass(frozen=True)
 class Material:
     """What a step writes from.
 
     `train`: the real train rows, `real` (rows, dimensions) their embeddings. `earlier`: what the steps before wrote, of
-    which the last one's rows are told again; None for the first step.
+    which each row may be told again; None for the first step.
     """
 
     vocabulary: Vocabulary
@@ -78,7 +73,7 @@ def step_requests(
             label: base_requests(template, vocabulary, sure, label, step.examples, generators[label])
             for label in wanted
         }
-    sources = material.earlier.of(SYNTHETIC_STEPS[SYNTHETIC_STEPS.index(name) - 1])
+    sources = material.earlier
 
     def exemplars(group: pd.DataFrame) -> pd.DataFrame:
         return train.iloc[choose_exemplars(sources.embeddings[group.index], material.real, step.examples)]

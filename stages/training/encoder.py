@@ -53,7 +53,7 @@ class Encoder:
     @property
     def is_frozen(self) -> bool:
         """Whether it stays as it is, whole, so that what it gives is known to whoever encoded the same texts."""
-        return self.settings.epochs == 0 and self.settings.pooling != "model" and self.settings.layers is None
+        return self.settings.epochs == 0 and self.settings.pooling in ("mean", "cls") and self.settings.layers is None
 
     @cached_property
     def space(self) -> str:
@@ -65,7 +65,8 @@ class Encoder:
         # The architectures' own heads have a layer before the last one, which starts from random weights.
         start = None if train.pooling != "model" else self.seed
         code = code_fingerprint(*ARCHITECTURE)
-        return space("encoder", weights, train.prompt, train.pooling, train.layers, train.max_tokens, start, code)
+        around = (train.prompt, train.suffix)
+        return space("encoder", weights, *around, train.pooling, train.layers, train.max_tokens, start, code)
 
     @property
     def means(self) -> dict[str, str]:

@@ -132,6 +132,13 @@ class StudentTrainer(Trainer):
         sampler = super()._get_train_sampler(train_dataset)
         return Shared(sampler) if sampler and self.args.world_size > 1 else sampler
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """A checkpoint of what is trained: whoever goes on from it has the rest from where training started."""
+        assert self.model is not None
+        trained = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+        weights = state_dict or self.model.state_dict()
+        super()._save(output_dir, {name: tensor for name, tensor in weights.items() if name in trained})
+
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over body and head, each split into decayed weights and undecayed biases and norms."""
         if self.optimizer is None:

@@ -114,6 +114,7 @@ def learn_all(
     # Imported here: a head alone needs no trainer, which takes seconds to import.
     from stages.training.fine_tuning import fine_tune, fine_tune_too
     from stages.training.live_curves import LiveCurves
+    from stages.training.lora import add_updates
     from stages.training.memory import has_room
     from stages.training.processes import alongside, require_cards
     from stages.training.student import without_weights
@@ -131,6 +132,7 @@ def learn_all(
         encode(part, tokenizer, settings.max_tokens, settings.confidence_weighting)
         for part in (rows.train, rows.validation)
     )
+    updates = add_updates(model, settings.lora) if settings.lora else None
     longest = max(map(len, train["input_ids"][:]))
     tokens = settings.batch_size // settings.processes * longest
     if settings.gradient_checkpointing == "auto":
@@ -143,6 +145,8 @@ def learn_all(
     )
     with card_memory(smaller), alongside(settings.processes - 1, fine_tune_too, without_weights(model), *work):
         epochs = fine_tune(model, *work, callbacks=[LiveCurves(curves), *callbacks])
+    if updates:
+        updates.merge_and_unload()
     curves.conclude(epochs.best, epochs.macro_f1)
     if epochs.best == 0:
         logger.warning(
@@ -175,4 +179,4 @@ def student_loss(rows: Rows, settings: Train) -> StudentLoss:
 
 def temperature_of(logits: FloatArray, rows: Rows) -> float:
     """The temperature that suits `logits` for the calibration rows."""
-    return fit_temperature(logits, targets(rows.calibration).labels)
+    return fit_temperature(logits, targets(rows.calibration).soft_labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from tokenizers.normalizers import Prepend
 from tokenizers.normalizers import Sequence as Normalizers
+from tokenizers.processors import Sequence as Processors
+from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -26,7 +29,9 @@ from stages.encoding.sentence_classifier import (
     SentenceClassifierConfig,
     encoder_class,
 )
+from stages.inference.features import last_linear
 from stages.training.config import Train
+from stages.training.language_head import first_tokens, is_language_model, language_head
 
 
 def build_student(
@@ -34,11 +39,13 @@ def build_student(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load encoder and tokenizer from a Hugging Face folder and put a head over `label_names` on top.
 
-    The head starts from torch's global random state: seed it before, to get the same student again.
+    The head starts from torch's global random state: seed it before, to get the same student again. That of a language
+    model pooled by its last token starts from its LM head, where no linear probe takes its place.
 
     Raises:
         ConfigError: `train.layers` or `train.max_tokens` exceeds what the model has; or it is a T5, and `train.pooling`
-            is `model`, whose classifier would have a decoder without weights, or `train.precision` fp16.
+            is `model`, whose classifier would have a decoder without weights, or `train.precision` fp16; or see
+            `language_head.first_tokens`; or `train.max_tokens` is no more than prompt and suffix take.
     """
     quiet_transformers()
     config = AutoConfig.from_pretrained(folder)
@@ -51,10 +58,17 @@ def build_student(
         # Gemma's layers are of two kinds, told one by one.
         if getattr(config, "layer_types", None):
             config.layer_types = config.layer_types[: train.layers]
-    tokenizer = prompted(AutoTokenizer.from_pretrained(folder), train.prompt)
+    plain = AutoTokenizer.from_pretrained(folder)
+    spoken = train.pooling == "last" and train.linear_probe is None and is_language_model(config)
+    # Before anything stands around a text.
+    answers = first_tokens(plain, train.suffix, label_names) if spoken else []
+    tokenizer = around(plain, train.prompt, train.suffix)
     # T5 has no positions of its own that would end somewhere.
     longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", tokenizer.model_max_length))
     require(train.max_tokens <= longest, f"train.max_tokens={train.max_tokens}, but {folder} takes {longest} at most")
+    added = len(tokenizer(" ")["input_ids"])
+    room = added < train.max_tokens
+    require(room, f"train.max_tokens={train.max_tokens} leaves no room beside prompt and suffix, {added} tokens")
     # Saved with the student, so that whoever loads it truncates as training did.
     tokenizer.model_max_length = train.max_tokens
     labels: dict[str, Any] = {
@@ -69,6 +83,8 @@ def build_student(
         pooled = SentenceClassifierConfig(encoder=encoder.config, pooling=train.pooling, **labels)
         model: PreTrainedModel = SentenceClassifier(pooled)
         model.encoder = encoder
+        if spoken:
+            language_head(folder, answers).put_into(last_linear(model))
     else:
         whole = config.model_type not in WITH_DECODER
         require(whole, f"train.pooling=model: {folder} would need a decoder; train.pooling=mean, or cls, needs none")
@@ -81,22 +97,29 @@ def build_student(
 
 def without_weights(model: PreTrainedModel) -> PreTrainedModel:
     """The same architecture on the device `meta`, which holds no numbers: what other processes need of a model."""
-    with torch.device("meta"):
-        made = type(model)(model.config)
-    for ours, parameter in zip(model.parameters(), made.parameters(), strict=True):
-        parameter.requires_grad_(ours.requires_grad)
-    return made
+    # What a copy holds instead of each of the model's tensors.
+    empty: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
+    for parameter in model.parameters():
+        empty[id(parameter)] = torch.nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+    return copy.deepcopy(model, empty)
 
 
-def prompted(tokenizer: PreTrainedTokenizerBase, prompt: str) -> PreTrainedTokenizerBase:
-    """`tokenizer` with `prompt` before every text.
+def around(tokenizer: PreTrainedTokenizerBase, prompt: str, suffix: str = "") -> PreTrainedTokenizerBase:
+    """`tokenizer` with `prompt` before every text, and `suffix` after it, also after one that is cut.
 
-    It is saved with the student, so that whoever loads it need not know of the prompt it was pretrained with.
+    They are saved with the student, so that whoever loads it need not know of the words it was pretrained with.
     """
-    if not prompt:
+    if not prompt and not suffix:
         return tokenizer
     backend = tokenizer.backend_tokenizer
-    backend.normalizer = Normalizers([Prepend(prompt), *([backend.normalizer] if backend.normalizer else [])])
+    if suffix:
+        # A special token, for which a text leaves room where it is cut; this one stands for several.
+        written = backend.encode(suffix, add_special_tokens=False)
+        token = {"id": "suffix", "ids": written.ids, "tokens": written.tokens}
+        after = TemplateProcessing(single="$A suffix", special_tokens=[token])
+        backend.post_processor = Processors([*([backend.post_processor] if backend.post_processor else []), after])
+    if prompt:
+        backend.normalizer = Normalizers([Prepend(prompt), *([backend.normalizer] if backend.normalizer else [])])
     # The general class reads all of tokenizer.json; a model's own may put its normaliser in the saved one's place.
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend, model_max_length=tokenizer.model_max_length, **tokenizer.special_tokens_map

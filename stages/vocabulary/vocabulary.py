@@ -23,6 +23,10 @@ from stages.vocabulary.config import VocabularyFiles
 logger = logging.getLogger(__name__)
 
 
+# Columns of a written text.
+_WRITTEN = ("text", "label", "product", "notes")
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """Written seeds (columns id, row, text, label, product, notes), and what reviews of the labels at hand may be like.
@@ -39,14 +43,26 @@ class Vocabulary:
         """The seeds of one label."""
         return self.seeds[self.seeds["label"] == label]
 
-    def phrases(self) -> pd.DataFrame:
-        """Each product with all of its notes as one text; columns text, label."""
+    def examples(self) -> pd.DataFrame:
+        """All that is written of the labels as a review might say it; columns as of `seeds`, without id and row.
+
+        That is the seeds, and for each product one text of its name and all of its notes.
+        """
+        phrases = self._products().assign(text=lambda rows: rows["product"] + ": " + rows["notes"])
+        return pd.concat([self.seeds[list(_WRITTEN)], phrases[list(_WRITTEN)]], ignore_index=True)
+
+    def names(self) -> pd.DataFrame:
+        """Each product's bare name as a text, where it is of one label alone; columns as of `examples`."""
+        products = self._products().assign(text=lambda rows: rows["product"], notes="")
+        return products[list(_WRITTEN)].drop_duplicates("text", keep=False, ignore_index=True)
+
+    def _products(self) -> pd.DataFrame:
         rows = [
-            (f"{product}: {', '.join(notes)}", label)
+            (label, product, ", ".join(notes))
             for label, listed in self.products.items()
             for product, notes in listed.items()
         ]
-        return pd.DataFrame(rows, columns=["text", "label"])
+        return pd.DataFrame(rows, columns=["label", "product", "notes"])
 
 
 def read_seeds(path: str, labels: list[str]) -> pd.DataFrame:
@@ -59,7 +75,7 @@ def read_seeds(path: str, labels: list[str]) -> pd.DataFrame:
             one of them (named).
     """
     frame = read_whole(Path(path), "text", key="vocabulary.seeds")
-    missing = {"text", "label", "product", "notes"} - set(frame.columns)
+    missing = set(_WRITTEN) - set(frame.columns)
     if missing:
         raise DataError(f"{path} lacks the columns {', '.join(sorted(missing))}")
     for column in ("text", "label"):

@@ -50,7 +50,7 @@ def run(tmp_path: Path, encoders: dict[str, Path], label_names: list[str]) -> pd
     _write_vocabulary(tmp_path, label_names)
     files = VocabularyFiles(seeds="seeds.csv", attributes="attributes.yaml")
     vocabulary = read_vocabulary(files, label_names)
-    embedded = [*texts, *vocabulary.seeds["text"], *vocabulary.phrases()["text"]]
+    embedded = [*texts, *vocabulary.examples()["text"]]
     vectors = random.standard_normal((len(embedded), 8)).astype(np.float32)
     write_embeddings(tmp_path / "data/embed", [text_id(text) for text in embedded], vectors)
     write_curated(label_names)

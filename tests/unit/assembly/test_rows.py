@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from stages.assembly.card import card
 from stages.assembly.folder import write_splits
-from stages.assembly.leaks import check_leaks
+from stages.assembly.leaks import check_leaks, unlike
 from stages.assembly.rows import real_rows, synthetic_rows, written_rows
 from stages.common.errors import DataError
 from stages.common.labels import Labels
@@ -47,16 +48,17 @@ def accepted() -> pd.DataFrame:
     return row.assign(seed_ids=[["seed-1"]])
 
 
-def test_written_rows_are_those_of_the_rare_labels() -> None:
-    rows = written_rows(SEEDS, ["посуда", "обувь"], NAMES)
-    assert rows["label"].to_list() == ["обувь", "посуда"]
-    assert rows["soft_labels"].to_list() == [[1, 0, 0], [0, 0, 1]]
-    assert rows["id"].to_list() == [text_id("Кеды жмут"), text_id("Чашка треснула")]
+def test_written_rows_are_of_every_label_rare_or_not() -> None:
+    rows = written_rows(SEEDS, NAMES)
+    assert rows["label"].to_list() == ["обувь", "одежда", "посуда"]
+    assert rows["soft_labels"].to_list() == np.eye(3).tolist()
+    assert rows["machine_soft_labels"].to_list() == np.eye(3).tolist()
+    assert rows["id"].to_list() == SEEDS["text"].map(text_id).to_list()
     assert set(rows["provenance"]) == {"written"}
     assert set(rows["split"]) == {"train"}
     assert json.loads(rows["attributes"].iloc[0]) == {"product": "кеды", "notes": "жмут"}
-    assert rows["seed_ids"].to_list() == [[], []]
-    assert written_rows(SEEDS, [], NAMES).empty
+    assert rows["seed_ids"].to_list() == [[], [], []]
+    assert written_rows(SEEDS[:0], NAMES).empty
 
 
 @pytest.mark.parametrize("rows_of_steps", [0, 1])
@@ -64,7 +66,7 @@ def test_all_provenances_make_one_dataset_with_a_card(
     accepted: pd.DataFrame, rows_of_steps: int, tmp_path: Path
 ) -> None:
     parts = [labelled([f"кофта {split}"], split) for split in SPLITS]
-    real, written = real_rows(pd.concat(parts)), written_rows(SEEDS, ["обувь"], NAMES)
+    real, written = real_rows(pd.concat(parts)), written_rows(SEEDS[:1], NAMES)
     rows = pd.concat([real, written, synthetic_rows(accepted.head(rows_of_steps))], ignore_index=True)
     check_leaks(rows, pd.DataFrame({"text": ["Пальто тёплое"]}))
     write_splits(rows, NAMES, tmp_path / "set")
@@ -104,11 +106,18 @@ def test_names_that_are_markup_are_text_in_the_card() -> None:
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_a_seed_among_held_out_reviews_is_a_leak(split: str) -> None:
-    rows = pd.concat([real_rows(labelled(["кеды, ЖМУТ!"], split)), written_rows(SEEDS, ["обувь"], NAMES)])
+    rows = pd.concat([real_rows(labelled(["кеды, ЖМУТ!"], split)), written_rows(SEEDS[:1], NAMES)])
     with pytest.raises(DataError, match="more than one split"):
         check_leaks(rows, pd.DataFrame({"text": []}))
 
 
 def test_a_seed_in_a_gold_file_is_a_leak() -> None:
     with pytest.raises(DataError, match="checked file"):
-        check_leaks(written_rows(SEEDS, ["обувь"], NAMES), pd.DataFrame({"text": ["кеды... жмут"]}))
+        check_leaks(written_rows(SEEDS[:1], NAMES), pd.DataFrame({"text": ["кеды... жмут"]}))
+
+
+def test_a_name_that_is_a_held_out_review_is_no_leak_but_left_out() -> None:
+    names = SEEDS.assign(text=SEEDS["product"], notes="")
+    left = unlike(names, pd.Series(["Кеды!", "чашка треснула"]))
+    assert left["text"].to_list() == ["платье", "чашка"]
+    assert unlike(names, pd.Series([], dtype=str)).equals(names)

@@ -22,6 +22,7 @@ from stages.curation.config import Curate
 from stages.embedding.stored import write_embeddings
 from stages.ingestion.tables import GOLD
 from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_vocabulary
 
 NAMES = ["обувь", "одежда"]
 WRITTEN = {"кеды: жмут": [1, 0, 0], "кофта: села": [-1, 0, 0], "Кеды жмут": [0.9, 0, 0], "Кофта села": [-0.9, 0, 0]}
@@ -52,6 +53,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespac
     Path("attributes.yaml").write_text(attributes, encoding="utf-8")
     vectors = WRITTEN | {text: vector for text, (_, vector) in REVIEWS.items()}
     write_embeddings(Path("data/embed"), [text_id(text) for text in vectors], np.array([*vectors.values()], np.float32))
+    # Without sentences of the shop.
+    examples = read_vocabulary(params.vocabulary, NAMES).examples()
+    write_table(Path("data/mix/rows.parquet"), examples[:0].assign(id=""))
+    write_embeddings(Path("data/mix"), [], np.empty((0, 3), np.float32))
     reviews = pd.DataFrame({"id": [text_id(text) for text in REVIEWS], "row": range(2, 8), "text": [*REVIEWS]}).assign(
         split=[split for split, _ in REVIEWS.values()]
     )
@@ -80,6 +85,7 @@ def test_without_answers_labels_are_those_of_curate_and_nothing_is_fitted(worksp
     before = read_table(Path("data/curate/labels.parquet"))
     # A fit would read these.
     shutil.rmtree("data/embed")
+    shutil.rmtree("data/mix")
     correct(("Отзыв другого магазина", "books", "random"))
     after = read_table(Path("data/correct/labels.parquet"))
     pd.testing.assert_frame_equal(after[list(before.columns)], before)

@@ -28,7 +28,9 @@ def make_student(
 
     def make(architecture: str, pooling: str = "mean", prompt: str = "") -> Path:
         torch.manual_seed(1)
-        train = dataclasses.replace(train_settings, pooling=pooling, prompt=prompt, max_tokens=12)
+        # Bytes take more room than words.
+        decoder = {"suffix": "\nтовар:", "max_tokens": 30} if pooling == "last" else {"max_tokens": 12}
+        train = dataclasses.replace(train_settings, pooling=pooling, prompt=prompt, **decoder)  # type: ignore[arg-type]
         model, tokenizer = build_student(encoders[architecture], label_names, train)
         with torch.no_grad():
             for parameter in model.parameters():

@@ -41,6 +41,7 @@ def exported(source: Path, file: str) -> tuple[OnnxClassifier, Classifier]:
         *(("xlm-roberta", pooling) for pooling in ("mean", "model")),
         ("gemma3", "mean"),
         *(("t5", pooling) for pooling in ("mean", "cls")),
+        *((decoder, "last") for decoder in ("qwen2", "qwen3")),
     ],
 )
 def test_the_graph_is_the_student(architecture: str, pooling: str, make_student: MakeStudent) -> None:
@@ -57,9 +58,14 @@ def test_the_graph_is_the_student(architecture: str, pooling: str, make_student:
     assert embedding == pytest.approx(features, abs=1e-3)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "gemma3", "t5"])
-def test_int8_is_near_and_does_not_depend_on_the_other_texts(architecture: str, make_student: MakeStudent) -> None:
-    onnx_student, student = exported(make_student(architecture), QUANTIZED)
+@pytest.mark.parametrize(
+    ("architecture", "pooling"),
+    [*((name, "mean") for name in ("bert", "xlm-roberta", "gemma3", "t5")), ("qwen2", "last"), ("qwen3", "last")],
+)
+def test_int8_is_near_and_does_not_depend_on_the_other_texts(
+    architecture: str, pooling: str, make_student: MakeStudent
+) -> None:
+    onnx_student, student = exported(make_student(architecture, pooling), QUANTIZED)
     given = onnx_student.predict_proba(TEXTS, 5)
     assert given == pytest.approx(student.predict_proba(TEXTS, 5), abs=0.1)
     alone = np.concatenate([onnx_student.predict_batch([text]) for text in TEXTS])

@@ -97,6 +97,15 @@ def test_checkpointing_costs_a_third_more_where_arithmetic_decides() -> None:
     assert checkpointed == pytest.approx(plain * 4 / 3)
 
 
+def test_low_rank_updates_spare_a_pass_and_the_optimizers_way_through_memory() -> None:
+    card = PROCESSORS["NVIDIA L4"]
+    whole, updates = (
+        Student(NETWORKS["qwen3-0.6b"], card, lora).epoch(3200, 32, recompute=False) for lora in (False, True)
+    )
+    moved = 100 * 28 * NETWORKS["qwen3-0.6b"].weights / card.bytes_per_second
+    assert updates == pytest.approx((whole - moved) * 2 / 3)
+
+
 @pytest.mark.parametrize(
     "other", ["NVIDIA L40S", "NVIDIA T400 4GB", "NVIDIA A100-SXM4-40GB MIG 3g.20gb", "NVIDIA H100 80GB HBM3e", "T4"]
 )

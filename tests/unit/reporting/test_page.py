@@ -95,7 +95,7 @@ def test_a_run_without_optional_parts_has_a_page(unchecked: Run) -> None:
 def test_page_and_cards_tell_of_peoples_answers(run: Run, answered: Run) -> None:
     given = figures(answered)
     html = re.sub(r"\s+", " ", report(answered))
-    assert "labelled, 5 that people did, 20 written and 6 synthetic ones" in html
+    assert "labelled, 5 that people did, 20 written ones and 6 synthetic ones" in html
     assert "It is scored on 4 reviews of this shop that people checked, which it never saw." in html
     assert "Answers, written and synthetic rows add" in html
     assert "real, labelled by people" in html

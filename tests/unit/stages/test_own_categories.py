@@ -46,6 +46,7 @@ def composed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
 def test_the_page_tells_all_files(composed: Params) -> None:
     assert len(FILES) == 11
     assert composed.labels.names == ["books", "games", "no product"]
+    assert composed.labels.no_product == "no product"
 
 
 def test_reviews_are_labelled_and_become_a_dataset(composed: Params) -> None:
@@ -55,13 +56,15 @@ def test_reviews_are_labelled_and_become_a_dataset(composed: Params) -> None:
     assert labelled["label"].value_counts().to_dict() == {"books": 30, "games": 30, "no product": 30}
     assert labelled["raw"].str.match(r"CATEGORY: (books|games|no product)\nEXPLANATION:").all()
     assert all(len(row) == 3 for row in labelled["probabilities"])
-    written = written_rows(pd.read_csv(composed.vocabulary.seeds), ["games"], composed.labels.names)
+    written = written_rows(
+        read_vocabulary(composed.vocabulary, composed.labels.names).examples(), composed.labels.names
+    )
     said = labelled.assign(weight=1.0)
     answered = pd.DataFrame(columns=["id", "label"])
     real = real_rows(corrected(said, said, answered, composed.labels.names, 1.0))
     write_splits(pd.concat([real, written]), composed.labels.names, Path("set"))
     train = load_rows(Path("set"), "train", composed.labels.names)
-    assert train["provenance"][:].count("written") == 1
+    assert train["provenance"][:].count("written") == 9
     russian = re.compile("[а-яё]", re.IGNORECASE)
     assert not russian.search(str(dataclasses.asdict(composed) | {"data": None}))
 

@@ -19,18 +19,18 @@ import stages.generate
 import stages.ingest
 import stages.label
 import stages.measure
+import stages.mix
 from stages.common.errors import DataError
 from stages.common.io import read_json, read_table
 from stages.common.provenances import FINAL, HUMAN, PROVENANCES, SYNTHETIC_STEPS
 from stages.compose import compose
 from stages.llm.backend import Completion
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_vocabulary
 from tests.conftest import ROOT
 
 REVIEWS = [f"{stem} номер {number} как на фото" for number in range(40) for stem in ("обувь", "посуда", "одежда")]
-
-
-RARE = ("бытовая техника", "текстиль", "товары для детей", "украшения и аксессуары", "электроника", "нет товара")
 
 
 @pytest.fixture
@@ -58,7 +58,9 @@ def run(*overrides: str) -> None:
     given = OmegaConf.load("params.yaml")
     given.label.backend = given.generate.backend = "scripted"
     OmegaConf.save(given, "params.yaml")
-    for stage in (stages.ingest, stages.label, stages.embed, stages.curate, stages.correct, stages.analyse):
+    for stage in (
+        stages.ingest, stages.label, stages.embed, stages.mix, stages.curate, stages.correct, stages.analyse,
+    ):  # fmt: skip
         stage.main()
     stages.generate.main()
     stages.dataset.main()
@@ -93,12 +95,22 @@ def test_without_gold(workspace, labels):
     assert set(dataset["validation"]["provenance"]) == {"real"}
 
 
-def test_rare_classes_get_written_and_synthetic_rows(workspace, labels, monkeypatch):
-    run("data.text_column=review")
+def test_all_classes_get_written_rows_and_rare_ones_synthetic_rows(workspace, labels, monkeypatch):
+    # Whatever a second opinion on scripted embeddings is sure of.
+    run("data.text_column=review", "mix.min_confidence=0.1")
     dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))["train"].to_pandas()
     dataset["label"] = [labels[index] for index in dataset["label"]]
     written = dataset[dataset["provenance"] == "written"]
-    assert written["label"].value_counts().to_dict() == dict.fromkeys(RARE, 10)
+    vocabulary = read_vocabulary(
+        VocabularyFiles(seeds="data/raw/vocabulary/seeds.csv", attributes="data/raw/vocabulary/attributes.yaml"), labels
+    )
+    mixed = read_table(workspace / "data/mix/rows.parquet")
+    assert not mixed.empty
+    expected = pd.concat([vocabulary.examples(), vocabulary.names()])
+    assert sorted(zip(written["text"], written["label"], strict=True)) == sorted(
+        zip(expected["text"], expected["label"], strict=True)
+    )
+    assert set(written["label"]) == set(labels)
     for soft_labels, label in zip(written["soft_labels"], written["label"], strict=True):
         assert soft_labels[labels.index(label)] == soft_labels.sum() == 1
     # The scripted teacher reads toys in whatever the scripted generator writes; the other classes get no rows.
@@ -117,7 +129,8 @@ def test_rare_classes_get_written_and_synthetic_rows(workspace, labels, monkeypa
     points = draw(monkeypatch)
     assert (points["provenance"] != "real").sum() == len(synthetic)
     assert len(list((workspace / "metrics/pictures").glob("*.png"))) == 7
-    assert "| текстиль | 0 | 10 | 0 | 0 | 0 |" in (workspace / "data/dataset/README.md").read_text()
+    of_textiles = (expected["label"] == "текстиль").sum()
+    assert f"| текстиль | 0 | {of_textiles} | 0 | 0 | 0 |" in (workspace / "data/dataset/README.md").read_text()
 
 
 @pytest.mark.parametrize("nothing", ["generate.filters.min_chars=399", "plan.rare_share=0.0"])
@@ -133,7 +146,7 @@ def test_a_run_without_synthetic_rows_goes_all_the_way(nothing, workspace, monke
     provenances = set(
         load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))["train"]["provenance"]
     )
-    assert provenances == ({"real"} if "rare_share" in nothing else {"real", "written"})
+    assert provenances == {"real", "written"}
 
 
 def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
@@ -155,7 +168,8 @@ def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
 
 
 def test_with_gold_which_never_enters_training(workspace):
-    pd.DataFrame({"text": [REVIEWS[1], "туфли"], "label": ["посуда", "обувь"]}).to_csv("gold.csv", index=False)
+    # A product's bare name, of which the vocabulary has the same: here it is scored.
+    pd.DataFrame({"text": [REVIEWS[1], "Графин!"], "label": ["посуда", "посуда"]}).to_csv("gold.csv", index=False)
     run("data.text_column=review", "data.gold.folder=.", "+data.gold.sets.checked=gold.csv")
     assert read_json(workspace / "data/ingest/counts.json")["quarantine_reasons"] == {
         "empty": 1,
@@ -164,6 +178,7 @@ def test_with_gold_which_never_enters_training(workspace):
     assert len(pd.read_parquet(workspace / "data/label/gold.parquet")) == 2
     dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))
     assert not any(REVIEWS[1] in rows["text"] for rows in dataset.values())
+    assert {"графин", "кувшин"} & set(dataset["train"]["text"]) == {"кувшин"}
 
 
 def test_calibration_rows_are_neither_trained_on_nor_scored(workspace, caplog):

@@ -12,6 +12,7 @@ from transformers import training_args
 from stages.common.errors import ConfigError
 from stages.composition.compose import compose
 from stages.composition.params import Params
+from stages.hardware.sizing import NETWORKS
 from stages.llm.vllm_backend import engine_arguments
 from stages.training.fine_tuning import training_arguments
 from stages.weights.hub import is_commit
@@ -79,6 +80,25 @@ def test_every_embedder_of_the_hub_can_be_chosen(name: str, tmp_path: Path) -> N
 def test_a_student_reads_what_the_same_embedder_reads(name: str, tmp_path: Path) -> None:
     params = composed(tmp_path, "profile=gpu", f"models/student={name}", f"train={name}", f"embed={name}")
     assert (params.train.prompt, params.train.pooling) == (params.embed.prefix, params.embed.pooling)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_decoder_is_the_student_of_every_profile(profile: str, tmp_path: Path) -> None:
+    plain, params = (
+        composed(tmp_path, f"profile={profile}"),
+        composed(tmp_path, f"profile={profile}", "student=decoder"),
+    )
+    of_a_card = profile in GPU_PROFILES
+    assert params.models["student"].name == ("qwen3-0.6b" if of_a_card else "qwen2.5-coder-0.5b")
+    assert params.models["student"].license == "Apache-2.0"
+    assert is_commit(params.models["student"].revision)
+    assert params.models["student"].name in NETWORKS
+    assert (params.train.pooling, params.train.linear_probe) == ("last", None)
+    assert params.train.lora is not None
+    # What the card computes in stays what the profile says.
+    assert params.train.precision == (plain.train.precision if of_a_card else "fp32")
+    others = {role: model for role, model in params.models.items() if role != "student"}
+    assert others == {role: model for role, model in plain.models.items() if role != "student"}
 
 
 @pytest.mark.parametrize("card", CARDS)

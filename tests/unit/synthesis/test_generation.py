@@ -88,7 +88,21 @@ def test_the_plan_is_filled_and_every_row_can_be_traced(writer, params):
         assert row.seed_ids == ["seed-1"]
         assert row.attributes == f'{{"product": "{row.label}"}}'
     assert (generation.candidates["reason"] == "assistant_talk").any()
+    assert generation.written().rows.index.to_list() == list(range(len(generation.written().embeddings)))
     assert len(generation.embeddings) == len(generation.candidates)
+
+
+def test_a_row_is_told_again_once(writer, params):
+    def retellings() -> Iterator[Request]:
+        for number in itertools.count():
+            source = f"row-{number % 2}"
+            yield Request("обувь", number, "Товар: обувь", [source], {"product": "обувь"}, source=source)
+
+    generation = writer.write("style", params.generate.base, {"обувь": 5}, {"обувь": retellings()}, KNOWN)
+    assert sorted(generation.accepted()["source"]) == ["row-0", "row-1"]
+    assert "told_before" in set(generation.candidates["reason"])
+    # Nobody is asked for more once all are told.
+    assert len(generation.candidates) < 5 * params.generate.base.candidates
 
 
 def test_the_budget_ends_it_and_the_shortfall_is_named(writer, params):
@@ -208,13 +222,6 @@ def test_a_prompt_gets_the_manner_that_it_names(params, labels, tmp_path):
     assert set(request.attributes) == {"product", "notes", "tone"}
     assert request.attributes["tone"] in vocabulary.manner["tone"]
     assert request.prompt == "{product}: {notes} ({tone})".format(**request.attributes)
-
-
-def test_a_product_and_its_notes_make_a_phrase(params, tmp_path):
-    (tmp_path / "attributes.yaml").write_text("products: {обувь: {кеды: [белые, жмут]}, посуда: {ковш: [лёгкий]}}\n")
-    vocabulary = read_vocabulary(files(params, tmp_path / "attributes.yaml"), ["обувь"])
-    assert vocabulary.phrases().to_dict("list") == {"text": ["кеды: белые, жмут"], "label": ["обувь"]}
-    assert vocabulary.manner == {}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
+"""What is written for the categories, read and as texts."""
+
 import pytest
 
 from stages.common.errors import DataError
-from stages.vocabulary.vocabulary import read_seeds
+from stages.vocabulary.config import VocabularyFiles
+from stages.vocabulary.vocabulary import read_seeds, read_vocabulary
 
 SEEDS = "text;label;product;notes\r\nКеды жмут; Обувь;кеды;жмут\r\nКовш лёгкий;посуда;ковш;лёгкий\r\nНитки;хобби;;\r\n"
 
@@ -39,3 +42,40 @@ def test_a_category_without_seeds_is_named(tmp_path):
     (tmp_path / "seeds.csv").write_text(SEEDS)
     with pytest.raises(DataError, match="no seed for 'текстиль'"):
         read_seeds(str(tmp_path / "seeds.csv"), ["обувь", "текстиль"])
+
+
+ATTRIBUTES = """\
+products:
+  обувь: {кеды: [белые, жмут], набор: [полный]}
+  посуда: {ковш: [лёгкий], набор: [красивый, звонкий]}
+  хобби: {нитки: [рвутся], ковш: [деревянный]}
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "seeds.csv").write_text(SEEDS)
+    (tmp_path / "attributes.yaml").write_text(ATTRIBUTES)
+    return VocabularyFiles(seeds=str(tmp_path / "seeds.csv"), attributes=str(tmp_path / "attributes.yaml"))
+
+
+def test_examples_are_the_seeds_and_a_phrase_of_each_product_with_its_notes(files):
+    vocabulary = read_vocabulary(files, ["обувь", "посуда"])
+    examples = vocabulary.examples()
+    assert list(examples.columns) == ["text", "label", "product", "notes"]
+    assert examples.to_numpy().tolist() == [
+        ["Кеды жмут", "обувь", "кеды", "жмут"],
+        ["Ковш лёгкий", "посуда", "ковш", "лёгкий"],
+        ["кеды: белые, жмут", "обувь", "кеды", "белые, жмут"],
+        ["набор: полный", "обувь", "набор", "полный"],
+        ["ковш: лёгкий", "посуда", "ковш", "лёгкий"],
+        ["набор: красивый, звонкий", "посуда", "набор", "красивый, звонкий"],
+    ]
+    assert vocabulary.manner == {}
+
+
+def test_a_bare_name_is_a_text_where_one_category_alone_has_the_product(files):
+    names = read_vocabulary(files, ["обувь", "посуда"]).names()
+    # Sets of two categories tell nothing; the scoop of a category that is not at hand does not count.
+    assert names.to_numpy().tolist() == [["кеды", "обувь", "кеды", ""], ["ковш", "посуда", "ковш", ""]]
+    assert list(names.columns) == ["text", "label", "product", "notes"]

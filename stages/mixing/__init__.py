@@ -1,0 +1,1 @@
+"""What was written for the categories, told as customers of a shop would."""
