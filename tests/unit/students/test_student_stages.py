@@ -246,7 +246,7 @@ def test_a_decoder_goes_the_way_of_every_student(
 def test_students_with_the_same_encoder_are_asked_in_one_pass(
     workspace: SimpleNamespace, reviews: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean")
+    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.001, pooling="mean")
     train(monkeypatch, *PROVENANCES)
     # One file under five names.
     assert len({(tmp_path / "data/students" / name / ENCODER).stat().st_ino for name in PROVENANCES}) == 1
@@ -263,7 +263,7 @@ def test_students_with_the_same_encoder_are_asked_in_one_pass(
     answers = pd.read_parquet(tmp_path / "data/answers/style.parquet")
     texts = pd.read_parquet(tmp_path / "data/answers/rows.parquet")["text"].to_list()
     itself = Classifier(tmp_path / "data/students/style").predict_proba(texts, 4)
-    assert np.stack(answers["probabilities"]) == pytest.approx(itself, abs=1e-3)
+    assert np.stack(answers["probabilities"]) == pytest.approx(itself, abs=1e-4)
     # Another loss is another head: nothing goes through the encoder again.
     before = (tmp_path / "data/students/real" / HEAD).read_bytes()
     workspace.train = dataclasses.replace(workspace.train, loss=dataclasses.replace(workspace.train.loss, name="focal"))
