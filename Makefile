@@ -14,6 +14,8 @@ EXTRA := $(if $(wildcard $(VENV)/.gpu),gpu,cpu)
 # So does `make setup-scale`, beside either.
 SCALE := $(if $(wildcard $(VENV)/.scale),--extra scale)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Many containers set it. Without it thirty stages, a process each, do not compile torch and vLLM each anew.
+unexport PYTHONDONTWRITEBYTECODE
 # SET="data=own data.path=reviews.csv" composes another configuration.
 SET ?=
 # By the environment, unread by make and shell: a file's name may have brackets, quotes and dollars.

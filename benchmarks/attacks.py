@@ -153,7 +153,7 @@ def student(params: Params) -> Ask:
 
     def ask(texts: list[str]) -> Sequence[str]:
         with Progress("ask the student"):
-            answers = classifier.predict_proba(texts, params.answer.batch_size)
+            answers = classifier.predict_proba(texts)
         return [classifier.labels[best] for best in answers.argmax(axis=1)]
 
     return ask

@@ -54,9 +54,9 @@ class Ours:
 
         self.classifier = load_classifier(STUDENT)
 
-    def classify(self, texts: Sequence[str], batch_size: int) -> Answers:
-        """Answer."""
-        probabilities = self.classifier.predict_proba(texts, batch_size)
+    def classify(self, texts: Sequence[str], _: int) -> Answers:
+        """Answer; how many texts share a batch it knows itself."""
+        probabilities = self.classifier.predict_proba(texts)
         return _likeliest(probabilities, self.classifier.labels)
 
 

@@ -25,14 +25,11 @@ from benchmarks.training import encoder_folder, learn_as_stage
 from stages.common.arrays import label_indices
 from stages.common.gold import labelled_gold
 from stages.common.io import DATA, read_table
-from stages.common.links import link_or_copy
 from stages.common.provenances import FINAL
 from stages.composition.compose import compose
 from stages.composition.params import Params, load_all
-from stages.exporting.graph import write_classifier
-from stages.exporting.quantization import write_quantized
-from stages.inference.classifier import Classifier
-from stages.inference.onnx_classifier import FULL, QUANTIZED, TOKENIZER, OnnxClassifier, describe
+from stages.exporting.folder import use, write_onnx
+from stages.inference.onnx_classifier import FULL, QUANTIZED, OnnxClassifier
 from stages.latency.front import SAMPLE, Kind
 from stages.scoring.metrics import confusion_matrix, interval, resample, score
 
@@ -104,8 +101,7 @@ def _exported(name: str) -> list[Exported]:
     with TemporaryDirectory() as scratch:
         work = Path(scratch)
         params = compose(work / "params.yaml", STUDENTS[name])
-        names = params.labels.names
-        rows, _ = read_rows(names, FINAL)
+        rows, _ = read_rows(params.labels.names, FINAL)
         student, exported = work / "student", work / "onnx"
         with encoder_folder(params) as folder:
             if params.distil.into is not None:
@@ -115,14 +111,10 @@ def _exported(name: str) -> list[Exported]:
                 stages.distil.write_static(stages.distil.Params(**read), folder)
             learn_as_stage(folder, rows, params, student)
         exported.mkdir()
-        link_or_copy(student / TOKENIZER, exported / TOKENIZER)
-        classifier = Classifier(student)
-        tokenizer = classifier.tokenizer
-        write_classifier(classifier.model, exported / FULL)
-        write_quantized(exported / FULL, exported / QUANTIZED)
+        write_onnx(student, exported)
         found = []
         for form, file in (("fp32", FULL), ("int8", QUANTIZED)):
-            describe(exported, names, tokenizer.model_max_length, tokenizer.pad_token_id, file)
+            use(exported, file)
             size = (exported / file).stat().st_size / 2**20
             kind = Kind(params.models["student"].name, params.distil.into is not None, params.train.epochs > 0)
             found.append(Exported(name, kind, form, size, OnnxClassifier(exported)))
@@ -138,7 +130,7 @@ def measure(
     for text in [timed[0], *timed]:
         for student, taken in zip(students, seconds, strict=True):
             start = time.perf_counter()
-            student.classifier.predict_batch([text])
+            student.classifier.predict_proba([text])
             taken.append(time.perf_counter() - start)
     return [
         Result(
@@ -158,7 +150,7 @@ def _score(
     classifier: OnnxClassifier, checked: pd.DataFrame, part: str, names: list[str], seed: int
 ) -> tuple[float, float, float]:
     """Macro F1 on the sample's sets, which are balanced, weighted F1 on a shop's; with its interval."""
-    predicted = classifier.predict_proba(checked["text"].to_list(), 16).argmax(axis=1)
+    predicted = classifier.predict_proba(checked["text"].to_list()).argmax(axis=1)
     confusion = confusion_matrix(label_indices(checked["label"], names), predicted, len(names))
     measure = "macro_f1" if part in SAMPLE else "weighted_f1"
     drawn: Any = getattr(score(resample(confusion, 1000, seed)), measure)

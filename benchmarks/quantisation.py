@@ -20,9 +20,9 @@ from sklearn.metrics import f1_score
 from stages.common.arrays import FloatArray, label_indices
 from stages.common.gold import labelled_gold
 from stages.exporting import quantization
-from stages.exporting.graph import write_classifier
-from stages.inference.classifier import Classifier
-from stages.inference.onnx_classifier import FULL, TOKENIZER, OnnxClassifier, describe
+from stages.exporting.folder import use, write_onnx
+from stages.inference.folder import read_labels
+from stages.inference.onnx_classifier import FULL, OnnxClassifier
 
 SINGLES = 40
 Write = Callable[[Path, Path], None]
@@ -104,26 +104,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("student", type=Path)
     source: Path = parser.parse_args().student
-    student = Classifier(source)
-    gold = labelled_gold(Path("data/ingest/gold.parquet"), student.labels)
-    texts, actual = gold["text"].to_list(), label_indices(gold["label"], student.labels)
+    labels = read_labels(source)
+    gold = labelled_gold(Path("data/ingest/gold.parquet"), labels)
+    texts, actual = gold["text"].to_list(), label_indices(gold["label"], labels)
     table, right = [], np.empty(0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / TOKENIZER).symlink_to((source / TOKENIZER).resolve())
-        write_classifier(student.model, folder / FULL)
+        write_onnx(source, folder)
         for name, write in forms().items():
             file = f"{name}.onnx" if write else FULL
             if write:
                 write(folder / FULL, folder / file)
-            describe(folder, student.labels, student.tokenizer.model_max_length, student.tokenizer.pad_token_id, file)
+            use(folder, file)
             start = time.perf_counter()
             classifier = OnnxClassifier(folder)
             loaded = time.perf_counter()
-            given = classifier.predict_proba(texts, 16)
+            given = classifier.predict_proba(texts)
             answered = time.perf_counter()
             for text in texts[:SINGLES]:
-                classifier.predict_batch([text])
+                classifier.predict_proba([text])
             done = time.perf_counter()
             right = given if write is None else right
             one, other = centred(given), centred(right)
@@ -135,7 +134,7 @@ def main() -> None:
                     "other answers": int((given.argmax(axis=1) != right.argmax(axis=1)).sum()),
                     "mean cosine": cosine.mean(),
                     "least cosine": cosine.min(),
-                    "ms in batches": 1000 * (answered - loaded) / len(texts),
+                    "ms of many": 1000 * (answered - loaded) / len(texts),
                     "ms alone": 1000 * (done - answered) / len(texts[:SINGLES]),
                     "s to load": loaded - start,
                     "MB": (folder / file).stat().st_size / 1e6,

@@ -3,7 +3,7 @@
     python -m benchmarks.serving
 
 After `make repro`. Clients send a review each and wait for its answer: 1, 8 and 64 of them at a time. Beside them the
-student alone, in a process of its own, one review at a time and in the service's batches. All get the same reviews, and
+student alone, in a process of its own, one review at a time and all in one call. All get the same reviews, and
 take turns. A single answer that is not 200 ends the measurement.
 """
 
@@ -30,7 +30,6 @@ from stages.common.io import DATA
 from stages.inference.load import load_classifier
 from stages.ingestion.cleaning import clean
 from stages.reading.table import read_whole
-from stages.serving.settings import Settings
 
 OUTPUT = Path("benchmarks/serving.json")
 CLIENTS = (1, 8, 64)
@@ -46,11 +45,11 @@ class Bare:
 
     def one_by_one(self, texts: Sequence[str]) -> list[float]:
         """Each review alone."""
-        return [_milliseconds(partial(self.classifier.predict_batch, [text])) for text in texts]
+        return [_milliseconds(partial(self.classifier.predict_proba, [text])) for text in texts]
 
-    def in_batches(self, texts: Sequence[str]) -> list[float]:
-        """All reviews, those of like length together: each takes as long as all."""
-        took = _milliseconds(partial(self.classifier.predict_proba, texts, Settings.batch_size))
+    def at_a_time(self, texts: Sequence[str]) -> list[float]:
+        """All reviews in one call: each takes as long as all."""
+        took = _milliseconds(partial(self.classifier.predict_proba, texts))
         return [took] * len(texts)
 
 
@@ -94,7 +93,7 @@ def main() -> None:
     with running(arguments.model) as service:
         asks: dict[str, Ask] = {
             "the student, one at a time": partial(bare.ask, "one_by_one"),
-            f"the student, batches of {Settings.batch_size}": partial(bare.ask, "in_batches"),
+            "the student, all at a time": partial(bare.ask, "at_a_time"),
             **{f"clients: {clients}": partial(load, service.address, clients) for clients in CLIENTS},
         }
         for ask in asks.values():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.util import Finalize
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -56,9 +57,17 @@ _made: list[Any] = []
 def _make(make: Callable[[], Any]) -> float:
     # Libraries print; standard output belongs to the table.
     os.dup2(2, 1)
+    # A process that ends waits for those that it started, unless they are ended before: vLLM's engine, told to end
+    # later than that, would be waited for without end.
+    Finalize(None, _end_children, exitpriority=0)
     start = time.perf_counter()
     _made.append(make())
     return time.perf_counter() - start
+
+
+def _end_children() -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 def _ask(method: str, *arguments: Any) -> Round:

@@ -32,7 +32,7 @@ def main() -> None:
     if not texts:
         raise DataError("neither gold nor test rows to time the student on; raise data.test_share")
     classifier = OnnxClassifier(DATA / "export/onnx")
-    measured = measure(classifier.predict_batch, texts, params.benchmark, params.seed)
+    measured = measure(classifier.predict_proba, texts, params.benchmark, params.seed)
     about = {"file": classifier.file, "conditions": conditions(classifier.threads)}
     write_json(DATA / "latency/latency.json", {**asdict(measured), **about})
     single = measured.single

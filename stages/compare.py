@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from stages.common.config import load, section
+from stages.common.config import PARAMS, load, section
 from stages.common.errors import run_stage
 from stages.common.io import DATA, atomic_path
 from stages.comparing.changes import MOST_ROWS, Figures, changes
 from stages.comparing.revision import opened
-from stages.comparing.side import CURATED, FILES, LABELS, answers_file, read_side
+from stages.comparing.side import FILES, answers_file, read_side
 from stages.reporting.page import page
 from stages.scoring.config import Evaluate
 
@@ -53,23 +53,17 @@ def compare(name: str) -> Figures:
     here = Path()
     after = read_side(here, "the working tree")
     with TemporaryDirectory() as scratch, opened(name) as revision:
-        folder = Path(scratch)
+        folder, other = Path(scratch), f"revision {name!r} ({revision.commit[:12]})"
         missing = revision.fetch(list(map(str, FILES)), folder)
-        named = "" if missing.get("params.yaml") else answers_file(folder)
-        missing |= revision.fetch([named] if named else [], folder)
-        before = read_side(folder, f"revision {name!r} ({revision.commit[:12]})")
-    here_lacks = {str(path): "not in the working tree" for path in FILES if not path.is_file()}
-    for lacking in (missing, here_lacks):
-        # Of these two, one will do.
-        if not {str(CURATED), str(LABELS)} <= set(lacking):
-            for path in (CURATED, LABELS):
-                lacking.pop(str(path), None)
+        if str(PARAMS) not in missing:
+            missing |= revision.fetch([str(answers_file(folder, other))], folder)
+        before = read_side(folder, other)
     return {
         **changes(before, after, params.evaluate, params.seed),
         "revision": name,
         "commit": revision.commit[:12],
         "missing": [f"{path}: {why} in revision {name}" for path, why in missing.items()]
-        + [f"{path}: {why}" for path, why in here_lacks.items()],
+        + [f"{path}: not in the working tree" for path in FILES if not path.is_file()],
         "coverage": f"{params.evaluate.coverage:.0%}",
     }
 

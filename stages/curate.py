@@ -34,7 +34,8 @@ def main() -> None:
     opinion = fit_second_opinion(vocabulary, names, params.curate.regularisation)
     reviews = curated(read_table(DATA / "label/labels.parquet"), opinion, names, params.curate)
     write_table(DATA / "curate/labels.parquet", reviews)
-    # Only to be scored: the second opinion has learnt from the seeds alone.
+    # Only to be scored: the second opinion has learnt from what was written, alone and among sentences of train
+    # reviews, and from no checked review.
     write_table(
         DATA / "curate/gold.parquet", curated(read_table(DATA / "label/gold.parquet"), opinion, names, params.curate)
     )

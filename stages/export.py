@@ -8,21 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.arrays import FloatArray
 from stages.common.config import load, section
 from stages.common.errors import ModelError, run_stage
 from stages.common.io import DATA, atomic_folder, write_json
 from stages.common.labels import Labels
-from stages.common.links import link_or_copy
 from stages.common.provenances import FINAL
 from stages.exporting.config import Export
+from stages.exporting.folder import use, write_onnx
 from stages.exporting.gate import Gate, Rows, gate_rows, judge
-from stages.exporting.graph import write_classifier
-from stages.exporting.quantization import write_quantized
 from stages.inference.answers import student_probabilities
 from stages.inference.classifier import Classifier
 from stages.inference.config import Answer
-from stages.inference.onnx_classifier import FULL, QUANTIZED, TOKENIZER, OnnxClassifier, describe
+from stages.inference.onnx_classifier import FULL, QUANTIZED, OnnxClassifier
 
 logger = logging.getLogger(__name__)
 
@@ -60,21 +57,14 @@ def export(source: Path, folder: Path, rows: Rows, params: Params) -> Gate:
     Raises:
         ModelError: the graph does not answer as the student does.
     """
-    link_or_copy(source / TOKENIZER, folder / TOKENIZER)
     # Known since the student's confidence was fitted to them.
     itself = student_probabilities(source, rows.texts, params.answer.batch_size)
-    # By the weights as they are stored and in fp32, as the graph: `itself` may be from training, and from a card.
-    student = Classifier(source, "cpu")
-    exact = student.predict_proba(rows.texts[:FEW], params.answer.batch_size)
-    tokenizer = student.tokenizer
-    write_classifier(student.model, folder / FULL)
-    write_quantized(folder / FULL, folder / QUANTIZED)
-
-    def answers(file: str, texts: list[str]) -> FloatArray:
-        describe(folder, student.labels, tokenizer.model_max_length, tokenizer.pad_token_id, file)
-        return OnnxClassifier(folder).predict_proba(texts, params.answer.batch_size)
-
-    fp32, int8 = answers(FULL, rows.texts[:FEW]), answers(QUANTIZED, rows.texts)
+    # By torch, and in fp32 as the graph: `itself` may be from training, from a card, or from a part of this graph.
+    exact = Classifier(source, "cpu").predict_proba(rows.texts[:FEW])
+    write_onnx(source, folder)
+    fp32 = OnnxClassifier(folder).predict_proba(rows.texts[:FEW])
+    use(folder, QUANTIZED)
+    int8 = OnnxClassifier(folder).predict_proba(rows.texts)
     gate = judge(rows, itself, int8, float(np.abs(fp32 - exact).max()), params.export.max_f1_drop)
     if gate.max_difference_fp32 > ROUNDING:
         raise ModelError(
@@ -82,7 +72,7 @@ def export(source: Path, folder: Path, rows: Rows, params: Params) -> Gate:
             "this architecture; choose another student"
         )
     if not gate.passed:
-        describe(folder, student.labels, tokenizer.model_max_length, tokenizer.pad_token_id, FULL)
+        use(folder, FULL)
         logger.warning(
             "int8 takes macro F1 from %.4f to %.4f on %d rows, more than export.max_f1_drop=%g: %s is used",
             gate.macro_f1, gate.macro_f1_int8, gate.rows, gate.max_f1_drop, FULL,

@@ -7,13 +7,13 @@ import logging
 import numpy as np
 import pandas as pd
 
-from stages.common.arrays import Vectors
 from stages.common.config import load, section
 from stages.common.errors import run_stage
 from stages.common.io import DATA, atomic_folder, write_table
 from stages.common.labels import Labels
 from stages.common.manifest import write_manifest
 from stages.common.provenances import FINAL
+from stages.embedding.cosine import unit
 from stages.inference.answers import student_features
 from stages.inference.config import Answer
 from stages.training.rows import load_rows
@@ -39,16 +39,9 @@ def main() -> None:
     vectors = student_features(DATA / "students" / FINAL, examples["text"].to_list(), params.answer.batch_size)
     with atomic_folder(DATA / "index") as folder:
         write_table(folder / "examples.parquet", examples)
-        np.save(folder / "vectors.npy", normalized(vectors).astype(np.float16))
+        np.save(folder / "vectors.npy", unit(vectors).astype(np.float16))
         write_manifest(folder)
     logger.info("%d examples of %d numbers each", *vectors.shape)
-
-
-def normalized(vectors: Vectors) -> Vectors:
-    """`vectors` with length 1, so that a product is a cosine."""
-    # A text of which nothing is left has no direction, and is near to nothing.
-    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit
 
 
 if __name__ == "__main__":

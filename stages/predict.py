@@ -34,7 +34,6 @@ def main() -> None:
     )
     parser.add_argument("--text-column", default="text", help="column with the reviews (default: %(default)s)")
     parser.add_argument("--model", type=Path, default=DATA / "student", help="student's folder (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, help="reviews a batch (default: %(default)s)")
     parser.add_argument(
         "--min-confidence",
         type=float,
@@ -45,8 +44,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.input is None) != (arguments.output is None):
         parser.error("--input and --output go together")
-    if arguments.batch_size < 1:
-        parser.error("--batch-size must be at least 1")
     if not 0 <= arguments.min_confidence <= 1:
         parser.error("--min-confidence must be within 0 and 1")
     if arguments.input is None:
@@ -54,7 +51,7 @@ def main() -> None:
         return
     require_target(arguments.input, arguments.output)
     keeps(f"The rows answered so far are in {arguments.output}.part; the same command goes on from them.")
-    options = Options(arguments.text_column, arguments.batch_size, arguments.min_confidence)
+    options = Options(arguments.text_column, arguments.min_confidence)
     answer_file(arguments.input, arguments.output, arguments.model, load_classifier, options)
 
 
@@ -69,7 +66,7 @@ def answer_one(model: Path, min_confidence: float = 0.0) -> None:
             "standard input is empty; pass a review, for instance `echo Платье село | python -m stages.predict`"
         )
     classifier = load_classifier(model)
-    (probabilities,) = classifier.predict_batch([text])
+    (probabilities,) = classifier.predict_proba([text])
     category = classifier.labels[probabilities.argmax()] if probabilities.max() >= min_confidence else ""
     print(f"{category}\t{probabilities.max():.4f}")
 

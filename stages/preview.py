@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ from stages.common.record import RECORD
 from stages.composition.overrides import split
 from stages.composition.params import Params, load_all
 from stages.composition.small import write_drawn
-from stages.composition.workspace import make_workspace, whole
+from stages.composition.workspace import arguments, make_workspace, whole
 from stages.labelling.prompting import Prompter
 from stages.llm.spending import Spent
 from stages.previewing.cost import asked, estimate, in_words
@@ -41,15 +40,13 @@ FEWEST = 4
 
 def main() -> None:
     """Prepare the folder, or, with `--tell` and inside of it, say what came of it."""
-    parser = argparse.ArgumentParser(description="Prepare the preview in .preview/, or tell what came of it.")
+    parser = arguments(WORKSPACE)
     parser.add_argument("--number", type=int, default=20, help="so many reviews")
-    parser.add_argument("--line", default="", help="overrides as of stages.compose; params.yaml as it is without any")
-    parser.add_argument("--tell", action="store_true", help="print what the run in this folder came to")
-    arguments = parser.parse_args()
-    if arguments.tell:
+    given = parser.parse_args()
+    if given.tell:
         tell()
     else:
-        prepare(split(arguments.line), arguments.number)
+        prepare(split(given.line), given.number)
 
 
 def prepare(overrides: list[str], number: int) -> None:

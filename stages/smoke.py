@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from stages.common.errors import run_stage
@@ -11,7 +10,7 @@ from stages.common.record import duration, entries
 from stages.composition.overrides import split
 from stages.composition.params import load_all
 from stages.composition.small import write_handful
-from stages.composition.workspace import make_workspace, whole
+from stages.composition.workspace import arguments, make_workspace, whole
 from stages.inference.load import load_classifier
 
 WORKSPACE = Path(".smoke")
@@ -19,14 +18,11 @@ WORKSPACE = Path(".smoke")
 
 def main() -> None:
     """Prepare the folder, or, with `--tell` and inside of it, say what came of it."""
-    parser = argparse.ArgumentParser(description="Prepare the smoke run in .smoke/, or tell what came of it.")
-    parser.add_argument("--line", default="", help="overrides as of stages.compose; params.yaml as it is without any")
-    parser.add_argument("--tell", action="store_true", help="print what the run in this folder came to")
-    arguments = parser.parse_args()
-    if arguments.tell:
+    given = arguments(WORKSPACE).parse_args()
+    if given.tell:
         tell()
     else:
-        prepare(split(arguments.line))
+        prepare(split(given.line))
 
 
 def prepare(overrides: list[str]) -> None:
@@ -54,7 +50,7 @@ def tell() -> None:
     )
     # One that it learnt from, and one of the test split.
     shown = [texts.iloc[0], texts.iloc[-1]]
-    for text, probabilities in zip(shown, classifier.predict_batch(shown), strict=True):
+    for text, probabilities in zip(shown, classifier.predict_proba(shown), strict=True):
         print(f"  {classifier.labels[probabilities.argmax()]} ({probabilities.max():.2f}): {text[:80]}")
     print(
         f"It learnt from a handful, so neither this nor any figure in {WORKSPACE}/ means anything. Nothing outside of "

@@ -28,7 +28,7 @@ class ScriptedClassifier:
         self.labels = ["обувь", "одежда", "посуда"]
         self._delay = float(os.environ.get("RAZMETKA_SCRIPTED_DELAY", "0"))
 
-    def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         time.sleep(self._delay * len(texts))
         weights = np.array([[*hashlib.sha256(text.encode()).digest()[:3]] for text in texts], dtype=np.float64) + 1
         return weights / weights.sum(axis=1, keepdims=True)
@@ -36,7 +36,7 @@ class ScriptedClassifier:
 
 def main() -> None:
     source, target = map(Path, sys.argv[1:])
-    answer_file(source, target, source.parent / "model", ScriptedClassifier, Options("text", 64, 0.5))
+    answer_file(source, target, source.parent / "model", ScriptedClassifier, Options("text", 0.5))
     # Not `ru_maxrss`, which a child inherits from the process that started it.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     print(int(status["VmHWM"].split()[0]) / 2**10)

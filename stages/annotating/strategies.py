@@ -9,6 +9,7 @@ import numpy as np
 from stages.annotating.config import STRATEGIES
 from stages.common.arrays import FloatArray, IntArray
 from stages.common.config import require_option
+from stages.embedding.cosine import unit
 
 # Whose distributions `pick` gets.
 MEMBERS = ("teacher", "second_opinion", "student")
@@ -43,7 +44,7 @@ def pick(
     if strategy == "disagreement":
         return shuffled[np.argsort(-divergence(probabilities)[shuffled], kind="stable")][:size]
     weights = np.ones((len(vectors), 1)) if strategy == "diversity" else gradients(probabilities)
-    return _spread(size, weights, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), random)
+    return _spread(size, weights, unit(vectors), random)
 
 
 def margins(student: FloatArray) -> FloatArray:

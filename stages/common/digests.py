@@ -6,21 +6,15 @@ last change of its content and of its inode, of which nobody can set the last.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from pathlib import Path
 
 from stages.common.cache import cache_folder
 from stages.common.database import Database
+from stages.common.sha256 import file_digest
 
 # Two changes within so many seconds may have the same time; a digest from in between must not be kept.
 _SETTLED = 2.0
-
-
-def file_digest(path: Path) -> bytes:
-    """The SHA-256 of a file, which is read."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()
 
 
 def kept_digest(path: Path) -> bytes:

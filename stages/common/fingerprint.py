@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from stages.common.digests import file_digest
 from stages.common.manifest import MANIFEST
+from stages.common.sha256 import file_digest
 
 
 def fingerprint(folder: Path, without: Collection[str] = (), digest_of: Callable[[Path], bytes] = file_digest) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common.errors import DataError
-from stages.common.scratch import scratch_file
+from stages.common.scratch import remove, scratch_file, scratch_folder
 from stages.common.spreadsheet import escape_formulas, unescape_formulas
 
 # Below the repository root; folders and files in them are named as in dvc.yaml.
@@ -47,18 +47,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that replaces it, synced to disk, when the block succeeds.
-
-    What a killed process left goes the next time.
-    """
-    new = path.with_name(f".{path.name}.partial")
-    _remove(new)
-    new.mkdir(parents=True)
-    try:
+    """Yield an empty folder beside `path` that replaces it, synced to disk, when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(path.parent, f".{path.name}.partial-") as new:
+        new.chmod(0o755)
         yield new
         replace_folder(path, new)
-    finally:
-        _remove(new)
+
+
+@contextmanager
+def syncing(folder: Path) -> Iterator[None]:
+    """Have the disk write the files that are in `folder` while the block is busy with something else.
+
+    `replace_folder` waits for the disk in any case; for less, where most is written by then.
+    """
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    with ThreadPoolExecutor(1) as pool:
+        synced = pool.map(_sync, files)
+        yield
+        # By way of a list, which raises what the disk said.
+        list(synced)
 
 
 def replace_folder(path: Path, new: Path) -> None:
@@ -68,19 +76,12 @@ def replace_folder(path: Path, new: Path) -> None:
     _sync(new)
     # A folder cannot replace another in one step: the old one is taken away whole, before a file of it is deleted.
     old = path.with_name(f".{path.name}.old")
-    _remove(old)
+    remove(old)
     if os.path.lexists(path):
         path.rename(old)
     new.rename(path)
     _sync(path.parent)
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)
+    remove(old)
 
 
 def _sync(path: Path) -> None:

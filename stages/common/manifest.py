@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from stages.common.errors import ModelError, RazmetkaError
+from stages.common.sha256 import file_digest
 
 MANIFEST = "manifest.json"
 # Beyond it a file is known by its size alone: to read gigabytes of weights takes as long as to use them.
@@ -42,7 +42,7 @@ def check_manifest(folder: Path, error: type[RazmetkaError], remedy: str) -> Non
         found = (folder / name).stat().st_size
         if found != size:
             raise error(f"{folder / name} is not what was written: {found} bytes instead of {size}; {remedy}")
-        if digest is not None and _sha256(folder / name) != digest:
+        if digest is not None and file_digest(folder / name).hex() != digest:
             raise error(f"{folder / name} is not what was written: another SHA-256; {remedy}")
 
 
@@ -59,9 +59,4 @@ def check_weights(folder: Path) -> None:
 
 def _described(path: Path) -> dict[str, int | str | None]:
     size = path.stat().st_size
-    return {"bytes": size, "sha256": _sha256(path) if size <= HASHED_BYTES else None}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"bytes": size, "sha256": file_digest(path).hex() if size <= HASHED_BYTES else None}

@@ -35,12 +35,20 @@ def scratch_folder(folder: Path, prefix: str) -> Iterator[Path]:
         yield path
 
 
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_abandoned(folder: Path, pattern: str) -> None:
     """Remove the files and folders in `folder` that match `pattern` and that no process holds."""
     for path in folder.glob(pattern):
         with _unheld(path) as free:
             if free:
-                _remove(path)
+                remove(path)
 
 
 def abandoned(folder: Path, pattern: str) -> list[Path]:
@@ -96,7 +104,7 @@ def _held(make: Callable[[], Path]) -> Iterator[Path]:
     try:
         yield path
     finally:
-        _remove(path)
+        remove(path)
         os.close(lock)
 
 
@@ -104,10 +112,3 @@ def _new_file(folder: Path, prefix: str, suffix: str) -> Path:
     handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=suffix)
     os.close(handle)
     return Path(name)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

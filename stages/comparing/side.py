@@ -19,10 +19,9 @@ SUMMARY = METRICS / "summary.json"
 GAINS = METRICS / "gain.csv"
 ROWS = DATA / "measures/rows.json"
 PREDICTIONS = DATA / "evaluate/predictions.csv"
-# What the students learn from; before there was room for people's answers, what the second opinion made of them.
+# What the students learn from.
 LABELS = DATA / "correct/labels.parquet"
-CURATED = DATA / "curate/labels.parquet"
-FILES = (PARAMS, SCORES, SUMMARY, GAINS, ROWS, PREDICTIONS, LABELS, CURATED)
+FILES = (PARAMS, SCORES, SUMMARY, GAINS, ROWS, PREDICTIONS, LABELS)
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Side:
     """A run; what it lacks is empty or None.
 
     `scores` and `gains` are tables of `scoring.scores.Score` and `scoring.gain.Gain`, `predictions` has the columns of
-    `scoring.predictions.predictions`, `labels` those of `data/curate/labels.parquet`, `answers` id, text and label;
+    `scoring.predictions.predictions`, `labels` those of `data/correct/labels.parquet`, `answers` id, text and label;
     `rows`: train rows by provenance and label.
     """
 
@@ -44,16 +43,25 @@ class Side:
     answers: pd.DataFrame | None
 
 
-def answers_file(folder: Path) -> str:
-    """Where the run in `folder` has people's answers, or "" if it knows of none."""
-    return str(read(folder / PARAMS).get("human", {}).get("answers", ""))
+def answers_file(folder: Path, name: str) -> Path:
+    """Where the run in `folder` has people's answers; errors call it `name`.
+
+    Raises:
+        DataError: its settings do not say; they are of another version of the code.
+    """
+    try:
+        return Path(read(folder / PARAMS)["human"]["answers"])
+    except KeyError as error:
+        raise DataError(
+            f"{PARAMS} of {name} has no human.answers: an older version of the code made that run; name a later one"
+        ) from error
 
 
 def read_side(folder: Path, name: str) -> Side:
     """Read a run from its files below `folder`; errors call it `name`.
 
     Raises:
-        DataError: there are no scores, so there was no run.
+        DataError: there are no scores, so there was no run; or as `answers_file`.
     """
     if not (folder / SCORES).is_file():
         raise DataError(f"{name} has no {SCORES}: no run to compare; `make repro` makes one, and Git keeps its figures")
@@ -64,8 +72,8 @@ def read_side(folder: Path, name: str) -> Side:
     def mapping(path: Path) -> Mapping[str, Any]:
         return read_json(folder / path) if (folder / path).is_file() else {}
 
-    named, labels = answers_file(folder), table(LABELS)
-    answers = table(Path(named)) if named else None
+    named = answers_file(folder, name)
+    answers = table(named)
     if answers is not None and not {"id", "text", "label"} <= set(answers.columns):
         raise DataError(f"{named} of {name} has no columns id, text and label, parted by commas")
     return Side(
@@ -75,6 +83,6 @@ def read_side(folder: Path, name: str) -> Side:
         gains=read_figures(folder / GAINS) if (folder / GAINS).is_file() else None,
         rows=mapping(ROWS),
         predictions=table(PREDICTIONS),
-        labels=table(CURATED) if labels is None else labels,
+        labels=table(LABELS),
         answers=answers,
     )

@@ -6,6 +6,7 @@ time is shared: answers and vectors, in the cache folder, and DVC's own cache, b
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,14 @@ from stages.composition.small import capped, located
 
 # What the stages run by; they are the user's, as they are now.
 SHARED = ("stages", "conf")
+
+
+def arguments(folder: Path) -> argparse.ArgumentParser:
+    """Those of a command that prepares `folder`, or, with `--tell` and inside of it, says what came of it."""
+    parser = argparse.ArgumentParser(description=f"Prepare {folder}/, or tell what came of it.")
+    parser.add_argument("--line", default="", help="overrides as of stages.compose; params.yaml as it is without any")
+    parser.add_argument("--tell", action="store_true", help="print what the run in this folder came to")
+    return parser
 
 
 def whole(overrides: Sequence[str]) -> tuple[Params, dict[str, Any]]:

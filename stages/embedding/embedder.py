@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from stages.common.arrays import Vectors
 from stages.common.vectors import VectorStore
 from stages.embedding.config import Embed
+from stages.embedding.cosine import unit
 from stages.embedding.modules import read_modules
 from stages.encoding.means import TokenMeans, means_space
 from stages.encoding.source import ModelFolder
@@ -37,6 +36,4 @@ class Embedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """A float32 array (texts, dimensions) of unit rows."""
         prompted = [self.settings.prefix + text for text in texts]
-        vectors = self._modules.after(self._means.of(prompted, self.settings.batch_size))
-        unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit(self._modules.after(self._means.of(prompted, self.settings.batch_size)))

@@ -1,10 +1,10 @@
-"""Models as ONNX graphs: token ids in, a vector for each text out."""
+"""Encoders as ONNX graphs: token ids in, a vector for each text out."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,9 +12,10 @@ import onnx
 import torch
 from onnx import numpy_helper
 from torch import nn
-from torch.nn.utils import parametrize
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
+
+from stages.encoding.runtime import EMBEDDING
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,39 +24,31 @@ if TYPE_CHECKING:
 OPSET = 20
 INPUTS = ["input_ids", "attention_mask"]
 
-# From a model, ids and mask to what its graph is to give, each (rows, size).
-Results: TypeAlias = "Callable[[PreTrainedModel, torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]"
-
-
-def write_graph(model: PreTrainedModel, results: Results, names: Sequence[str], path: Path) -> None:
-    """Write `model` as ONNX: ids and mask (rows, tokens), both int64, to outputs (rows, size), as `results` gives them.
-
-    Arithmetic is fp32; large weights that are stored in half precision in the model's folder are so here, and widened
-    when the graph is loaded. `model` is of no other use afterwards.
-
-    Args:
-        model: an encoder or a classifier of transformers.
-        results: what the graph is to give, from `model`, ids and mask.
-        names: of the graph's outputs.
-        path: the file.
-    """
-    model = model.cpu().float().eval()  # type: ignore[no-untyped-call]
-    model.set_attn_implementation(_ATTENTION)
-    _store_in_half_precision(model)
-    whole = _Graph(model, results)
-    written = _traced(whole, names)
-    _put_in_weights(written.graph, whole)
-    _widen_after_lookup(written.graph)
-    onnx.save(written, path)
+# From a model, ids and mask to what its graph is to give, (rows, size).
+Give: TypeAlias = "Callable[[PreTrainedModel, torch.Tensor, torch.Tensor], torch.Tensor]"
 
 
 def write_encoder(encoder: PreTrainedModel, pooling: str, path: Path) -> None:
-    """Write an encoder whose output `vectors` (rows, size) is `pooled` from its last hidden states."""
+    """Write an encoder whose vectors are `pooled` from its last hidden states; see `graph_of`."""
 
-    def vectors(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor]:
-        return (pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask, pooling),)
+    def vectors(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return pooled(model(input_ids=ids, attention_mask=mask).last_hidden_state, mask, pooling)
 
-    write_graph(encoder, vectors, ["vectors"], path)
+    onnx.save(graph_of(encoder, vectors), path)
+
+
+def graph_of(model: PreTrainedModel, give: Give) -> onnx.ModelProto:
+    """`model` as ONNX: ids and mask (rows, tokens), both int64, to `embedding` (rows, size), as `give` computes it.
+
+    Arithmetic is fp32; matrices that lose nothing by it are stored in half precision. `model` is of no other use
+    afterwards.
+    """
+    model = model.cpu().float().eval()  # type: ignore[no-untyped-call]
+    model.set_attn_implementation(_ATTENTION)
+    whole = _Graph(model, give)
+    written = _traced(whole)
+    _put_in_weights(written.graph, whole)
+    return written
 
 
 def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
@@ -66,7 +59,37 @@ def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tens
     return (hidden * seen).sum(dim=1) / seen.sum(dim=1)
 
 
-def _traced(model: nn.Module, names: Sequence[str]) -> onnx.ModelProto:
+def widen(graph: onnx.GraphProto, stored: Collection[str]) -> None:
+    """Compute in fp32 with the matrices called `stored`, which are in half precision.
+
+    Of an embedding the looked-up rows are widened and not the table, which would take twice its room in memory.
+    """
+    nodes: list[onnx.NodeProto] = []
+    widened: set[str] = set()
+    for node in graph.node:
+        casts = []
+        for place, name in enumerate(node.input):
+            if name not in stored:
+                continue
+            if node.op_type == "Gather":
+                rows = node.output[0]
+                node.output[0] = f"{rows}_stored"
+                casts.append(_cast(node.output[0], rows))
+                continue
+            node.input[place] = f"{name}_wide"
+            if name not in widened:
+                widened.add(name)
+                nodes.append(_cast(name, node.input[place]))
+        nodes += [node, *casts]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _cast(source: str, target: str) -> onnx.NodeProto:
+    return onnx.helper.make_node("Cast", [source], [target], to=onnx.TensorProto.FLOAT)
+
+
+def _traced(model: nn.Module) -> onnx.ModelProto:
     """The graph without weights: they are inputs, called as in `model`."""
     ids = torch.ones((2, 3), dtype=torch.int64)
     written = io.BytesIO()
@@ -82,63 +105,37 @@ def _traced(model: nn.Module, names: Sequence[str]) -> onnx.ModelProto:
             export_params=False,
             do_constant_folding=False,
             input_names=INPUTS,
-            output_names=list(names),
-            dynamic_axes={
-                **{given: {0: "rows", 1: "tokens"} for given in INPUTS},
-                **{name: {0: "rows"} for name in names},
-            },
+            output_names=[EMBEDDING],
+            dynamic_axes={**{given: {0: "rows", 1: "tokens"} for given in INPUTS}, EMBEDDING: {0: "rows"}},
         )
     return onnx.load_model_from_string(written.getvalue())
 
 
 def _put_in_weights(graph: onnx.GraphProto, model: nn.Module) -> None:
     weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    halved = set()
     for given in [*graph.input]:
-        if given.name not in INPUTS:
-            graph.input.remove(given)
-            graph.initializer.append(numpy_helper.from_array(weights[given.name].detach().numpy(), given.name))
+        if given.name in INPUTS:
+            continue
+        graph.input.remove(given)
+        weight = weights[given.name].detach()
+        half = weight.half()
+        # What was never in half precision stays as it is.
+        if weight.ndim == 2 and torch.equal(half.float(), weight):
+            weight = half
+            halved.add(given.name)
+        graph.initializer.append(numpy_helper.from_array(weight.numpy(), given.name))
+    widen(graph, halved)
 
 
 class _Graph(nn.Module):
-    def __init__(self, model: PreTrainedModel, results: Results) -> None:
+    def __init__(self, model: PreTrainedModel, give: Give) -> None:
         super().__init__()
         self.model = model
-        self.results = results
+        self.give = give
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return self.results(self.model, input_ids, attention_mask)
-
-
-class _Widened(nn.Module):
-    def forward(self, stored: torch.Tensor) -> torch.Tensor:
-        return stored.float()
-
-
-def _store_in_half_precision(model: nn.Module) -> None:
-    for module in [*model.modules()]:
-        # Weights that were never in half precision stay as they are.
-        if isinstance(module, (nn.Linear, nn.Embedding)) and torch.equal(module.weight, module.weight.half().float()):
-            module.weight.requires_grad_(False)
-            module.weight.data = module.weight.data.half()
-            parametrize.register_parametrization(module, "weight", _Widened(), unsafe=True)
-
-
-def _widen_after_lookup(graph: onnx.GraphProto) -> None:
-    """Widen the looked-up rows of an embedding and not its table, which would take twice its room in memory."""
-    widened = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
-    stored = {tensor.name for tensor in graph.initializer}
-    nodes = []
-    for node in graph.node:
-        cast = widened.get(node.input[0]) if node.op_type == "Gather" else None
-        if cast is None or cast.input[0] not in stored:
-            nodes.append(node)
-            continue
-        nodes.remove(cast)
-        rows = f"{node.output[0]}_stored"
-        nodes.append(onnx.helper.make_node("Gather", [cast.input[0], node.input[1]], [rows], node.name))
-        nodes.append(onnx.helper.make_node("Cast", [rows], node.output, cast.name, to=onnx.TensorProto.FLOAT))
-    del graph.node[:]
-    graph.node.extend(nodes)
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.give(self.model, input_ids, attention_mask)
 
 
 # Attention in the plain operators of ONNX. transformers' own builds masks by torch.vmap, which cannot be traced.

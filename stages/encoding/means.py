@@ -72,6 +72,7 @@ class TokenMeans:
         """`pooling` is `mean`, or `cls`: the first token's state instead of the mean over all of them."""
         self._device = _device()
         self._dtype = "float32" if self._device == "cpu" else _half_precision()
+        self._name = space
         self.space = f"{space} cpu" if self._device == "cpu" else f"{space} {self._device} {self._dtype}"
         self.pooling = pooling
         self._source = source
@@ -80,6 +81,16 @@ class TokenMeans:
     def of(self, texts: Sequence[str], batch_size: int = 64) -> Vectors:
         """A float32 array (texts, dimensions). `batch_size` matters on a graphics card alone."""
         return self._store.of(self.space, texts, lambda missing: self._compute(missing, batch_size), "encode")
+
+    def graph_file(self) -> Path:
+        """The encoder as a graph for ONNX Runtime, written on the first day that it is needed; see `write_encoder`."""
+        path = cache_folder() / "graphs" / f"{hashlib.sha256(self._name.encode()).hexdigest()[:32]}.onnx"
+        if not path.is_file():
+            from stages.encoding.graph import write_encoder
+
+            with atomic_path(path) as temporary:
+                write_encoder(self._source.encoder(), self.pooling, temporary)
+        return path
 
     def _compute(self, texts: Sequence[str], batch_size: int) -> Iterator[Vectors]:
         if not texts:
@@ -144,14 +155,7 @@ class TokenMeans:
 
     @cached_property
     def _graph(self) -> Any:
-        """The encoder for ONNX Runtime, written on the first day that it is needed."""
-        path = cache_folder() / "graphs" / f"{hashlib.sha256(self.space.encode()).hexdigest()[:32]}.onnx"
-        if not path.is_file():
-            from stages.encoding.graph import write_encoder
-
-            with atomic_path(path) as temporary:
-                write_encoder(self._encoder, self.pooling, temporary)
-        return open_graph(path, threads=1)
+        return open_graph(self.graph_file(), threads=1)
 
 
 def _device() -> str:

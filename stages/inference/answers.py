@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,38 +42,61 @@ def student_probabilities(
 
 def student_features(folder: Path, texts: Sequence[str], batch_size: int) -> Vectors:
     """What the encoder of the student in `folder` gives its head, shape (texts, features)."""
-    note = folder / TRAINING
-    means = read_json(note).get("means") if note.is_file() else None
-    student = _Student(folder, means["prompt"] if means else "")
+    means = _means(folder)
     if means is None:
-        return head_inputs(encoder_space(folder), texts, student.loaded, batch_size)
+        return head_inputs(encoder_space(folder), texts, partial(_load, folder), batch_size)
     prompted = [means["prompt"] + text for text in texts]
-    return TokenMeans(means["space"], means["pooling"], student).of(prompted, batch_size)
+    return _encoder(folder, means).of(prompted, batch_size)
 
 
-class _Student:
-    """The student in `folder`, loaded where some text is not known; its tokenizer puts `prompt` before it by itself."""
+def encoder_graph(folder: Path) -> Path | None:
+    """The graph of the encoder of the student in `folder`, which gives its head its input; None if it was trained.
+
+    Who computed with the encoder on this machine has written it.
+    """
+    means = _means(folder)
+    return None if means is None else _encoder(folder, means).graph_file()
+
+
+def _means(folder: Path) -> dict[str, str] | None:
+    """Where what a frozen encoder gives may be found, as stage `train` noted it."""
+    note = folder / TRAINING
+    means: dict[str, str] | None = read_json(note).get("means") if note.is_file() else None
+    return means
+
+
+def _encoder(folder: Path, means: dict[str, str]) -> TokenMeans:
+    return TokenMeans(means["space"], means["pooling"], _Frozen(folder, means["prompt"]))
+
+
+def _load(folder: Path, device: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    # Imported here: where all texts are known, no student is loaded.
+    from stages.inference.classifier import Classifier
+
+    classifier = Classifier(folder, device)
+    return classifier.model, classifier.tokenizer
+
+
+class _Frozen:
+    """The encoder of the student in `folder`, whose tokenizer puts `prompt` before a text by itself."""
 
     def __init__(self, folder: Path, prompt: str) -> None:
         self.folder = folder
         self._prompt = prompt
 
-    def loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        return self._classifier
-
     def encoder(self, dtype: str = "float32") -> PreTrainedModel:
         import torch
 
-        return self._classifier[0].base_model.to(getattr(torch, dtype))  # type: ignore[return-value]
+        # From the weights as they are stored; on a card the student may be in a precision of its own.
+        model, _ = _load(self.folder, "cpu")
+        return model.base_model.to(getattr(torch, dtype))  # type: ignore[return-value]
 
     def ids(self, text: str) -> list[int]:
-        ids: list[int] = self._classifier[1](text.removeprefix(self._prompt), truncation=True)["input_ids"]
+        ids: list[int] = self._tokenizer(text.removeprefix(self._prompt), truncation=True)["input_ids"]
         return ids
 
     @cached_property
-    def _classifier(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        # Imported here: where all texts are known, no student is loaded.
-        from stages.inference.classifier import Classifier
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        from transformers import AutoTokenizer
 
-        classifier = Classifier(self.folder)
-        return classifier.model, classifier.tokenizer
+        return AutoTokenizer.from_pretrained(self.folder)

@@ -37,14 +37,7 @@ class Classifier:
             raise ModelError(f"{folder} cannot be loaded ({reason}); {REMEDY}") from error
         self.model.to(self.device).eval()
 
-    @torch.inference_mode()
-    def predict_batch(self, texts: Sequence[str]) -> FloatArray:
-        """Distributions over `labels`, shape (rows, labels), from one padded batch."""
-        batch = self.tokenizer(list(texts), truncation=True, padding=True, return_tensors="pt").to(self.device)
-        probabilities = self.model(**batch).logits.float().softmax(dim=1)
-        return np.asarray(probabilities.cpu())
-
-    def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+    def predict_proba(self, texts: Sequence[str], batch_size: int = 64) -> FloatArray:
         """Distributions of any number of texts, shape (rows, labels), in the order of `texts`.
 
         Texts of similar length share a batch: reviews padded to the longest one would cost several times more.
@@ -53,5 +46,12 @@ class Classifier:
         answers = np.empty((len(texts), len(self.labels)), dtype=np.float64)
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            answers[chosen] = self.predict_batch([texts[index] for index in chosen])
+            answers[chosen] = self._predict_batch([texts[index] for index in chosen])
         return answers
+
+    @torch.inference_mode()
+    def _predict_batch(self, texts: Sequence[str]) -> FloatArray:
+        """Distributions over `labels`, shape (rows, labels), from one padded batch."""
+        batch = self.tokenizer(list(texts), truncation=True, padding=True, return_tensors="pt").to(self.device)
+        probabilities = self.model(**batch).logits.float().softmax(dim=1)
+        return np.asarray(probabilities.cpu())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from stages.common.errors import DataError
 from stages.common.fingerprint import code_fingerprint, fingerprint
 from stages.common.partial import Partial, open_partial
 from stages.common.progress import Progress
+from stages.common.sha256 import file_digest
 from stages.inference.output import open_output
 from stages.ingestion import cleaning
 from stages.reading.table import table_chunks, texts
@@ -37,17 +37,16 @@ class Answers(Protocol):
 
     labels: list[str]
 
-    def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         """Distributions over `labels`, shape (texts, labels)."""
         ...
 
 
 @dataclass(frozen=True)
 class Options:
-    """The column with the reviews, reviews a batch, and the confidence below which the category stays empty."""
+    """The column with the reviews, and the confidence below which the category stays empty."""
 
     text_column: str
-    batch_size: int
     min_confidence: float
 
 
@@ -65,8 +64,7 @@ def answer_file(source: Path, target: Path, model: Path, load: Callable[[Path], 
         # To the end, before anything slow starts: a fault far down costs seconds, not the hours before it.
         rows = count_rows(source, options.text_column)
         classifier = load(model)
-        content = _sha256(source)
-        # Without the size of a batch: one that is too large for the memory may be lowered on the way.
+        content = file_digest(source).hex()
         question: dict[str, str | float] = {
             "input": content,
             "model": fingerprint(model),
@@ -83,7 +81,7 @@ def answer_file(source: Path, target: Path, model: Path, load: Callable[[Path], 
         with Progress("classify", rows, "reviews", known=done) as progress:
             for chunk in _after(done, table_chunks(source, options.text_column, key="--input")):
                 partial.add(answered(chunk, classifier, options, progress.update))
-        if _sha256(source) != content:
+        if file_digest(source).hex() != content:
             raise DataError(f"{source} was changed while it was read; run the same command again")
         _put_together(partial, target)
 
@@ -110,11 +108,11 @@ def answered(chunk: pa.Table, classifier: Answers, options: Options, advance: Ca
     repeats = Counter(cleaned)
     best: dict[str, tuple[str, float | None]] = {"": ("", None)}
     advance(repeats.pop("", 0))
-    # The same text is one question. Texts of like length are asked together, so that little is padded.
+    # The same text is one question. Texts of like length are asked together, as those of as many tokens share a core.
     distinct = sorted(repeats, key=len)
     for start in range(0, len(distinct), TEXTS_AT_A_TIME):
         some = distinct[start : start + TEXTS_AT_A_TIME]
-        for text, row in zip(some, classifier.predict_proba(some, options.batch_size), strict=True):
+        for text, row in zip(some, classifier.predict_proba(some), strict=True):
             sure = row.max() >= options.min_confidence
             best[text] = (classifier.labels[row.argmax()] if sure else "", float(row.max().round(4)))
         advance(sum(repeats[text] for text in some))
@@ -143,8 +141,3 @@ def _put_together(partial: Partial, target: Path) -> None:
             silent += without_text
             unsure += pc.sum(pc.equal(table["category"], "")).as_py() - without_text
     logger.info("%d reviews written to %s; %d without text, %d too unsure", rows, target, silent, unsure)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import time
+from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,6 +46,8 @@ FULL = (
     "the card, or choose a smaller model"
 )
 
+# Of a prompt, at four bytes each while it waits: a million prompts are kept so.
+Tokens: TypeAlias = "array[int]"
 # A request to the engine: prompt tokens and vLLM's sampling parameters.
 Question = tuple[list[int], Any]
 Answer = TypeVar("Answer")
@@ -130,13 +133,13 @@ class VllmBackend:
         self._start()
         from vllm import SamplingParams
 
-        def dialogue(prompt: str) -> Dialogue[Choice]:
-            written = ""
+        def dialogue(index: int) -> Dialogue[Choice]:
+            prompt_tokens, written = list(fitting[index]), ""
             if reasoning:
-                [output] = yield [(self._encode(prompt), sampling_params(reasoning))]
+                [output] = yield [(prompt_tokens, sampling_params(reasoning))]
                 written = self.neutralise(output.text.rstrip())
-                prompt = f"{prompt}{written}\n"
-            prompt_tokens = self._encode(prompt)
+                # As a whole: where two texts meet, their letters may become one token.
+                prompt_tokens = self._encode(f"{prompts[index]}{written}\n")
             outputs = yield [
                 (
                     prompt_tokens + list(node),
@@ -159,10 +162,10 @@ class VllmBackend:
 
         requests = len(nodes) + (reasoning is not None)
         written = len(nodes) + (reasoning.max_tokens * WRITTEN_SHARE if reasoning else 0)
-        asked = [prompts[index] for index in fitting]
-        self._foretell(asked, requests, written * len(asked))
+        asked = list(fitting)
+        self._foretell(list(fitting.values()), requests, written * len(asked))
         for place, choice in self._converse(map(dialogue, asked)):
-            yield fitting[place], choice
+            yield asked[place], choice
 
     def complete(
         self, prompts: Sequence[str], samplings: Sequence[Sampling]
@@ -173,26 +176,29 @@ class VllmBackend:
             return
         self._start()
 
-        def dialogue(prompt: str, sampling: Sampling) -> Dialogue[Completion]:
-            [output] = yield [(self._encode(prompt), sampling_params(sampling))]
+        def dialogue(index: int) -> Dialogue[Completion]:
+            [output] = yield [(list(fitting[index]), sampling_params(samplings[index]))]
             return Completion(output.text, output.cumulative_logprob / max(1, len(output.token_ids)))
 
-        asked, drawn = [prompts[index] for index in fitting], [samplings[index] for index in fitting]
-        self._foretell(asked, 1, sum(sampling.max_tokens for sampling in drawn) * WRITTEN_SHARE)
-        for place, completion in self._converse(map(dialogue, asked, drawn)):
-            yield fitting[place], completion
+        asked = list(fitting)
+        self._foretell(list(fitting.values()), 1, sum(samplings[index].max_tokens for index in asked) * WRITTEN_SHARE)
+        for place, completion in self._converse(map(dialogue, asked)):
+            yield asked[place], completion
 
-    def _fitting(self, prompts: Sequence[str], room: Sequence[int]) -> Generator[tuple[int, Refusal], None, list[int]]:
-        """Refuse the prompts that leave less than `room` tokens for their answers; return the others' indices."""
+    def _fitting(
+        self, prompts: Sequence[str], room: Sequence[int]
+    ) -> Generator[tuple[int, Refusal], None, dict[int, Tokens]]:
+        """Refuse the prompts that leave less than `room` tokens for their answers; return the others by index."""
         limit = self.settings.max_model_len
-        fitting = []
+        fitting = {}
         for index, (prompt, wanted) in enumerate(zip(prompts, room, strict=True)):
-            tokens = len(self._encode(prompt))
-            if tokens + wanted <= limit:
-                fitting.append(index)
+            tokens = self._encode(prompt)
+            needed = len(tokens) + wanted
+            if needed <= limit:
+                fitting[index] = array("i", tokens)
                 continue
             reason = (
-                f"its prompt of {tokens} tokens and {wanted} for the answer are {tokens + wanted}, and "
+                f"its prompt of {len(tokens)} tokens and {wanted} for the answer are {needed}, and "
                 f"vllm.max_model_len={limit}: raise it (and vllm.max_num_batched_tokens to no less), or lower "
                 "data.max_chars"
             )
@@ -258,11 +264,11 @@ class VllmBackend:
     def _weights(self) -> Weights:
         return language_model(self.folder)
 
-    def _foretell(self, prompts: Sequence[str], requests: int, written: float) -> None:
+    def _foretell(self, prompts: Sequence[Tokens], requests: int, written: float) -> None:
         """Log how long it takes to answer `prompts` by so many `requests` each and `written` tokens in all, if long."""
         block = self.settings.block_size or DEFAULT_BLOCK
-        first = prompts[:FORETOLD_FROM]
-        fresh = fresh_tokens([self._encode(prompt) for prompt in first], block) * len(prompts) / max(1, len(first))
+        first = [list(tokens) for tokens in prompts[:FORETOLD_FROM]]
+        fresh = fresh_tokens(first, block) * len(prompts) / max(1, len(first))
         # A further request finds its prompt in the cache but for the last block, which is half full on average.
         fresh += (requests - 1) * len(prompts) * block / 2
         further = max(0.0, written - requests * len(prompts))

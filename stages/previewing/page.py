@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
+from stages.pages.templates import templates
 from stages.previewing.rows import Row
 
 FOLDER = Path(__file__).parent
@@ -19,14 +19,7 @@ SHOWN = 56
 
 def page(given: Mapping[str, Any]) -> str:
     """The page as HTML without outside parts and without a script; what reviews hold stays text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.jinja").render(given)
+    return templates(FOLDER).get_template("page.html.jinja").render(given)
 
 
 def review_table(rows: Sequence[Row]) -> str:

@@ -73,7 +73,8 @@ class _Doubts:
 def delimited_rows(path: Path, column: str, encoding: str, blocks: Callable[[], Iterable[bytes]]) -> Rows:
     """The rows of `path`, which has a column `column`; `blocks` gives its bytes anew.
 
-    The whole file is read once to see which quoting fits all of its rows.
+    The whole file is read once before its rows are, to see which quoting fits all of them: what is wrong with the last
+    row is known before the first is used. That takes some 2 s of a million reviews, and no copy on the disk.
 
     Raises:
         DataError: no such column, or no quoting fits; the message names the line.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from stages.common.markdown import code, inline, yaml_value
+from stages.pages.templates import templates
 from stages.reporting.figures import Figures
 
 FOLDER = Path(__file__).parent
@@ -23,7 +22,7 @@ def page(given: Figures, template: str = "page.html.jinja", script: str = "scatt
     A content security policy lets nothing be loaded and no script run but the page's own, known by its hash: a review
     with mark-up stays text even if a template forgot to escape it.
     """
-    environment = _environment(autoescape=True)
+    environment = templates(FOLDER)
     # Cyrillic as it is: escaped, the points would take twice the room. `tojson` still escapes < > & and '.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":"), "allow_nan": False}
     script = (FOLDER / script).read_text(encoding="utf-8").rstrip("\n")
@@ -37,7 +36,7 @@ def card(template: str, given: Figures) -> str:
     Every text that a template shows is text in Markdown; its filters `code` and `yaml_value` make it something else,
     and `safe` leaves mark-up of ours as it is.
     """
-    environment = _environment(autoescape=False, finalize=_as_text)
+    environment = templates(FOLDER, autoescape=False, finalize=_as_text)
     for made in (code, yaml_value):
         environment.filters[made.__name__] = lambda text, made=made: Markup(made(text))
     return environment.get_template(template).render(given)
@@ -45,15 +44,3 @@ def card(template: str, given: Figures) -> str:
 
 def _as_text(value: Any) -> Any:
     return inline(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        undefined=jinja2.StrictUndefined,
-        autoescape=autoescape,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from stages.common.errors import ModelError
 from stages.inference.load import EXPORTED
 from stages.inference.onnx_classifier import OnnxClassifier
+from stages.pages.templates import SHARED
 from stages.serving.annotation import annotation_router
 from stages.serving.asking import Asking
 from stages.serving.batching import Batcher, Student
@@ -71,7 +72,7 @@ def service(settings: Settings, student: Student | None) -> FastAPI:
 
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(title="Razmetka", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/static", StaticFiles(directory=STATIC, packages=[("stages.pages", SHARED.name)]))
     if student is not None and batcher is not None:
         metrics.watch(lambda: batcher.waiting)
         examples = read_examples(settings.index, lambda texts: student.predict_and_embed(texts)[1])

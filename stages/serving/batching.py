@@ -152,7 +152,7 @@ class Batcher:
                 self._answer(batch)
 
     def _next(self) -> _Batch:
-        """Take a text of the request whose turn it is, and those nearest to it in length, so that little is padded.
+        """Take a text of the request whose turn it is, and those nearest to it in length, which share a core.
 
         By turns: a single text does not wait for the thousand of another request.
         """

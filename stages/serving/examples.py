@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from stages.common.errors import DataError
 from stages.common.manifest import check_manifest
+from stages.embedding.cosine import unit
 
 if TYPE_CHECKING:
     from stages.common.arrays import FloatArray, Vectors
@@ -57,7 +58,7 @@ class Examples:
 
     def nearest(self, vector: FloatArray, k: int) -> list[Example]:
         """The `k` nearest to what reaches the head for a text, shape (features,), the nearest first."""
-        cosines = self._vectors @ (vector / max(float(np.linalg.norm(vector)), 1e-12))
+        cosines = self._vectors @ unit(vector)
         first = np.argsort(-cosines, kind="stable")[:k]
         return [Example(**self._rows[row], similarity=round(float(cosines[row]), 4)) for row in first]
 
@@ -68,8 +69,7 @@ class Examples:
         (vector,) = embed([self._rows[0]["text"]])
         if vector.shape != self._vectors[0].shape:
             return False
-        cosine = float(self._vectors[0] @ vector) / max(float(np.linalg.norm(vector)), 1e-12)
-        return cosine > SAME
+        return bool(self._vectors[0] @ unit(vector) > SAME)
 
 
 def read_examples(folder: Path, embed: Callable[[Sequence[str]], FloatArray]) -> Examples | None:

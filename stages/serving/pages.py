@@ -1,23 +1,18 @@
-"""The service's pages: templates in `pages/`, what they load in `static/`."""
+"""The service's pages: templates in `pages/`, what they load in `static/` and among what all pages share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from starlette.responses import HTMLResponse
+
+from stages.pages.templates import templates
 
 FOLDER = Path(__file__).with_name("pages")
 STATIC = Path(__file__).with_name("static")
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(FOLDER),
-    undefined=jinja2.StrictUndefined,
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = templates(FOLDER)
 
 
 def page(name: str, **values: Any) -> HTMLResponse:

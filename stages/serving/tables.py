@@ -102,7 +102,7 @@ def _answers(path: Path, column: str, batcher: Batcher) -> Iterator[str]:
     buffer, add = io.StringIO(), None
     try:
         for chunk in table_chunks(path, column, chunk_rows=ROWS_AT_A_TIME):
-            table = answered(chunk, _Waiting(batcher), Options(column, ROWS_AT_A_TIME, 0.0), lambda _: None)
+            table = answered(chunk, _Waiting(batcher), Options(column, 0.0), lambda _: None)
             add = add or csv_writer(buffer, table.schema)
             add(table)
             yield buffer.getvalue()
@@ -119,7 +119,7 @@ class _Waiting:
         self.labels = batcher.labels
         self._batcher = batcher
 
-    def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         while True:
             try:
                 return self._batcher.submit(texts).result().probabilities

@@ -26,6 +26,8 @@ from stages.synthesis.steps import Written
 
 logger = logging.getLogger(__name__)
 
+# An engine writes so many texts in hardly more time than one.
+SMALLEST_ROUND = 16
 # What follows the last finished sentence: the token limit cuts off anywhere.
 _UNFINISHED = re.compile(r"(?<=[.!?…])\s+[^.!?…)]*[^.!?…)\s]$")
 
@@ -71,9 +73,10 @@ class Writer:
     ) -> Generation:
         """Fill `wanted` (label -> rows) from `requests`, at most `step.candidates` candidates a wanted row.
 
-        Every round asks for twice what is still missing, as the filters take about half; rows accepted beyond `wanted`
-        stay. A row that was told again is not asked about any more. Prompts and sampling seeds follow from the
-        configuration alone, so an interrupted step finds its answers in the cache.
+        Every round asks for twice what is still missing, as the filters take about half, and for `SMALLEST_ROUND` where
+        the budget has them; rows accepted beyond `wanted` stay. A row that was told again is not asked about any more.
+        Prompts and sampling seeds follow from the configuration alone, so an interrupted step finds its answers in the
+        cache.
         """
         rounds: list[pd.DataFrame] = []
         vectors: list[Vectors] = []
@@ -81,8 +84,10 @@ class Writer:
         have = dict.fromkeys(wanted, 0)
         told: set[str] = set()
         while True:
+            missing = {label: max(0, count - have[label]) for label, count in wanted.items()}
+            times = max(2, SMALLEST_ROUND // max(1, sum(missing.values())))
             rounds_due = [
-                _not_told(requests[label], told, self._next_round(step, count, have[label], asked[label]))
+                _not_told(requests[label], told, min(times * missing[label], _budget(step, count) - asked[label]))
                 for label, count in wanted.items()
             ]
             # Label after label in turn: those of one label share their examples, which are cached by its second turn.
@@ -111,11 +116,6 @@ class Writer:
             nothing = self._check(step, candidates_frame([], [], name), known.embeddings[:0], known, [])
             return Generation(nothing, known.embeddings[:0])
         return Generation(pd.concat(rounds, ignore_index=True), np.concatenate(vectors))
-
-    @staticmethod
-    def _next_round(step: Step, wanted: int, have: int, asked: int) -> int:
-        budget = round(step.candidates * wanted) - asked
-        return max(0, min(budget, 2 * (wanted - have)))
 
     def _ask(self, name: str, step: Step, batch: list[Request]) -> pd.DataFrame:
         samplings = [
@@ -173,6 +173,10 @@ class Writer:
             return teacher
         both = combine(teacher, opinion, self.teacher_weight)
         return np.where(np.isnan(both), opinion, both)
+
+
+def _budget(step: Step, wanted: int) -> int:
+    return round(step.candidates * wanted)
 
 
 def _not_told(requests: Iterator[Request], told: Collection[str], count: int) -> Iterator[Request]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import gguf
+import numpy as np
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -21,6 +24,7 @@ from transformers import (
 )
 
 from stages.common.errors import ModelError
+from stages.weights.blocks import half_blocks
 from stages.weights.gguf_header import check_header
 
 # Two copies of one matrix at two precisions (Q4 and Q6, say) differ by a few per cent; unrelated ones are orthogonal.
@@ -60,19 +64,47 @@ def convert(file: Path, folder: Path) -> None:
     save_tokenizer(tokenizer, folder)
 
 
+class _Reader(gguf.GGUFReader):
+    """Reads a list of numbers at once, and of one of words their number alone.
+
+    transformers needs no more of it here, as it reads a vocabulary by other means; gguf makes an array of every word.
+    """
+
+    def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[Any]]:
+        if raw_type != gguf.GGUFValueType.ARRAY:
+            return super()._get_field_parts(orig_offs, raw_type)
+        content = self.data.data
+        kind, count = struct.unpack_from("<IQ", content, orig_offs)
+        end = orig_offs + struct.calcsize("<IQ")
+        if kind == gguf.GGUFValueType.STRING:
+            for _ in range(count):
+                end += struct.calcsize("<Q") + struct.unpack_from("<Q", content, end)[0]
+            kind, values = gguf.GGUFValueType.UINT8, np.zeros(count, dtype=np.uint8)
+        else:
+            values = np.asarray(self._get(end, self.gguf_scalar_to_np[kind], count))
+            end += values.nbytes
+        # As so many values by themselves, not as a list of them: half the work for whoever reads each.
+        return end - orig_offs, [*values.reshape(-1, 1)], [*range(count)], [gguf.GGUFValueType(kind)]
+
+
 @contextmanager
 def _read_once() -> Iterator[None]:
-    """Let transformers read the file once, and list the names of its tensors once.
+    """Let transformers read the file once and list the names of its tensors once, and dequantise on all cores.
 
-    It opens it five times over, for hundreds of thousands of words each time, and lists the names for every module.
+    It opens it five times over, and lists the names for every module.
     """
-    once = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
-    for name, original in once.items():
-        setattr(gguf, name, cache(original))
+    faster = {
+        "GGUFReader": cache(_Reader),
+        "get_tensor_name_map": cache(gguf.get_tensor_name_map),
+        "dequantize": half_blocks(gguf.dequantize),
+    }
+    originals = {name: getattr(gguf, name) for name in faster}
+    for name, function in faster.items():
+        setattr(gguf, name, function)
     try:
         yield
     finally:
-        for name, original in once.items():
+        for name, original in originals.items():
             setattr(gguf, name, original)
 
 

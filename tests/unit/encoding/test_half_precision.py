@@ -66,6 +66,13 @@ def test_it_is_near_full_precision_and_kept_apart_from_it(
     assert (half * full).sum(axis=1).min() > 0.999
 
 
+def test_a_graph_has_the_weights_as_they_are_stored_on_a_card_too(folder: Path, loads: list[torch.dtype]) -> None:
+    embedder = means.TokenMeans("a space", "mean", ModelFolder(folder, 64))
+    assert embedder.graph_file().is_file()
+    assert embedder.graph_file() == means.TokenMeans("a space", "mean", ModelFolder(folder, 64)).graph_file()
+    assert loads == [torch.float32]
+
+
 def test_want_of_memory_names_the_settings(
     folder: Path, loads: list[torch.dtype], monkeypatch: pytest.MonkeyPatch
 ) -> None:

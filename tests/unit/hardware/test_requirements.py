@@ -119,7 +119,7 @@ def test_the_engine_says_the_same_and_only_when_it_has_to_start(
     (tmp_path / "config.json").write_text("{}")
     monkeypatch.setattr(vllm_backend, "model_identity", lambda *_, **__: "tiny")
     model = VllmBackend(tmp_path, engine(tmp_path, "profile=gpu_16gb"))
-    model.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    model.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: [*range(len(text.split()))])
     with pytest.raises(BackendError, match=rf"vllm\.device=cuda: .*{says}.*make doctor"):
         list(model.complete(["да"], [Sampling(1)]))
     assert list(model.complete([], [])) == []

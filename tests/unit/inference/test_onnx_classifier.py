@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Encoding, Tokenizer, models, pre_tokenizers
 
+from stages.common.arrays import FloatArray
 from stages.common.errors import ModelError
 from stages.common.peak import physical_cores
+from stages.inference import onnx_classifier
 from stages.inference.load import load_classifier
-from stages.inference.onnx_classifier import DESCRIPTION, FULL, TOKENIZER, OnnxClassifier, describe
+from stages.inference.onnx_classifier import DESCRIPTION, FULL, TOGETHER, TOKENIZER, OnnxClassifier, describe
 from tests.conftest import ROOT
 
 
@@ -46,29 +49,53 @@ def folder(tmp_path: Path) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.save(model, target / FULL)
-    describe(target, ["обувь", "одежда"], 3, 0, FULL)
+    describe(target, ["обувь", "одежда"], 3, FULL)
     return target
 
 
-def test_answers_come_in_the_order_of_the_texts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_answers_come_in_the_order_of_the_texts(folder: Path) -> None:
     classifier = OnnxClassifier(folder)
     texts = ["а", "б б б б б", "а б", "а"]
-    expected = [[0.1, 0.1], [0.3, 0.6], [0.2, 0.3], [0.1, 0.1]]
-    for batch_size in (1, 2, 64):
-        assert classifier.predict_proba(texts, batch_size) == pytest.approx(np.array(expected))
-    assert classifier.predict_batch(texts) == pytest.approx(np.array(expected))
-    assert classifier.predict_proba([], 4).shape == (0, 2)
+    expected = np.array([[0.1, 0.1], [0.3, 0.6], [0.2, 0.3], [0.1, 0.1]])
+    for size in (1, 2, 4):
+        assert classifier.predict_proba(texts[:size]) == pytest.approx(expected[:size])
+    # As Python's float has them, so that a table shows 0.1 and not 0.10000000149.
+    assert classifier.predict_proba(texts).dtype == np.float64
+    assert classifier.predict_proba([]).shape == (0, 2)
     assert (classifier.labels, classifier.file) == (["обувь", "одежда"], FULL)
     assert 1 <= classifier.threads == physical_cores()
 
 
-def test_a_text_that_occurs_twice_is_asked_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_core_has_texts_of_as_many_tokens_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_classifier, "physical_cores", lambda: 2)
     classifier = OnnxClassifier(folder)
-    sizes = []
-    answer = classifier._answer
-    monkeypatch.setattr(classifier, "_answer", lambda encoded: sizes.append(len(encoded)) or answer(encoded))
-    assert len(classifier.predict_proba(["а", "б", "а", "а"], 4)) == 4
-    assert sizes == [2]
+    run, meeting = classifier._run, threading.Barrier(2)
+    lengths: list[list[int]] = []
+
+    def together(outputs: Sequence[str], group: Sequence[Encoding]) -> list[FloatArray]:
+        lengths.append([*map(len, group)])
+        # Passed by two at a time, or never.
+        meeting.wait(timeout=20)
+        return run(outputs, group)
+
+    monkeypatch.setattr(classifier, "_run", together)
+    texts = ["а", "а б а", "б", "а б", "а", "б б", "б", "а"]
+    assert classifier.predict_proba(texts)[:, 0] == pytest.approx([0.1, 0.3, 0.1, 0.2, 0.1, 0.2, 0.1, 0.1])
+    assert sorted(lengths) == [[1], [1] * TOGETHER, [2, 2], [3]]
+
+
+def test_a_text_that_fails_ends_the_call(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = OnnxClassifier(folder)
+    run = classifier._run
+
+    def failing(outputs: Sequence[str], group: Sequence[Encoding]) -> list[FloatArray]:
+        if max(map(len, group)) == 2:
+            raise MemoryError("no room for two tokens")
+        return run(outputs, group)
+
+    monkeypatch.setattr(classifier, "_run", failing)
+    with pytest.raises(MemoryError, match="two tokens"):
+        classifier.predict_proba(["а", "а б", "б"])
 
 
 def cut(path: Path) -> None:
@@ -100,8 +127,9 @@ def test_neither_torch_nor_transformers_nor_pandas_is_imported(folder: Path) -> 
     code = f"""
 import sys
 from pathlib import Path
+from stages.inference import onnx_classifier
 from stages.inference.load import load_classifier
-assert load_classifier(Path({str(folder.parent)!r})).predict_proba(["а б"], 2).shape == (1, 2)
+assert load_classifier(Path({str(folder.parent)!r})).predict_proba(["а б"]).shape == (1, 2)
 print(*({{"torch", "transformers", "pandas", "scipy", "sklearn"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ from tests.scripted_classifier import ScriptedClassifier
 
 
 def answer(source: Path, target: Path) -> None:
-    answer_file(source, target, Path("model"), ScriptedClassifier, Options("text", 64, 0.0))
+    answer_file(source, target, Path("model"), ScriptedClassifier, Options("text", 0.0))
 
 
 def rows_of(path: Path, delimiter: str = ",") -> list[list[str]]:

@@ -24,7 +24,7 @@ from stages.reading.table import CHUNK_ROWS
 from tests.conftest import ROOT
 from tests.scripted_classifier import ScriptedClassifier
 
-OPTIONS = Options("text", 64, 0.5)
+OPTIONS = Options("text", 0.5)
 MODEL = Path("model")
 
 
@@ -47,9 +47,9 @@ class Remembering(ScriptedClassifier):
         super().__init__(folder)
         self.asked: list[str] = []
 
-    def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         self.asked += texts
-        return super().predict_proba(texts, batch_size)
+        return super().predict_proba(texts)
 
 
 def answer(source: Path, target: Path, options: Options = OPTIONS) -> Remembering:
@@ -63,10 +63,10 @@ def interrupt(source: Path, target: Path, after_texts: int) -> None:
     """Answer `source` with a classifier that fails after `after_texts`."""
 
     class Failing(Remembering):
-        def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+        def predict_proba(self, texts: Sequence[str]) -> FloatArray:
             if len(self.asked) >= after_texts:
                 raise KeyboardInterrupt
-            return super().predict_proba(texts, batch_size)
+            return super().predict_proba(texts)
 
     with pytest.raises(KeyboardInterrupt):
         answer_file(source, target, MODEL, Failing, OPTIONS)
@@ -81,7 +81,7 @@ def test_every_row_comes_back_in_its_place(ending: str, tmp_path: Path) -> None:
     assert list(answered) == ["id", "text", "comment", "category", "confidence"]
     escaped = given.map(lambda cell: f"'{cell}" if cell[:1] == "=" else cell) if ending == "csv" else given
     pd.testing.assert_frame_equal(answered[list(given)], escaped)
-    asked = dict(zip(classifier.asked, ScriptedClassifier(MODEL).predict_proba(classifier.asked, 1), strict=True))
+    asked = dict(zip(classifier.asked, ScriptedClassifier(MODEL).predict_proba(classifier.asked), strict=True))
     confidence = pd.to_numeric(answered["confidence"])
     for row, text in enumerate(given["text"].str.strip()):
         if text:
@@ -159,7 +159,7 @@ def test_another_input_model_or_option_starts_over(
     everything = len(answer(source, target).asked)
 
     interrupt(source, target, after_texts=1000)
-    assert len(answer(source, target, Options("text", 64, 0.1)).asked) == everything
+    assert len(answer(source, target, Options("text", 0.1)).asked) == everything
     interrupt(source, target, after_texts=1000)
     MODEL.mkdir()
     (MODEL / "weights").write_bytes(b"other")
@@ -167,9 +167,6 @@ def test_another_input_model_or_option_starts_over(
     interrupt(source, target, after_texts=1000)
     source.write_text(source.read_text().replace("платье 1990", "кофта 1990"))
     assert len(answer(source, target).asked) == everything
-    interrupt(source, target, after_texts=1000)
-    # What the size of a batch changes is the speed.
-    assert len(answer(source, target, Options("text", 8, 0.5)).asked) < everything
     for what in ("--min-confidence", "model", "input"):
         assert f"out.csv.part is of another {what}: starting over" in caplog.text
 
@@ -192,9 +189,9 @@ def test_an_input_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
     write_reviews(source, rows=2000)
 
     class Meddling(ScriptedClassifier):
-        def predict_proba(self, texts: Sequence[str], batch_size: int) -> FloatArray:
+        def predict_proba(self, texts: Sequence[str]) -> FloatArray:
             source.write_text("text\nдругое\n")
-            return super().predict_proba(texts, batch_size)
+            return super().predict_proba(texts)
 
     with pytest.raises(DataError, match=r"in\.csv was changed while it was read"):
         answer_file(source, tmp_path / "out.csv", MODEL, Meddling, OPTIONS)

@@ -55,6 +55,8 @@ def backend():
 
 
 PARAMS = SimpleNamespace(max_tokens=1)
+# A token a word.
+WORDS = SimpleNamespace(encode=lambda text, add_special_tokens: [sum(word.encode()) for word in text.split()])
 
 
 def two_turns(number):
@@ -99,7 +101,7 @@ def test_what_is_open_is_aborted_when_the_caller_stops(backend):
 
 
 def test_prompts_that_do_not_fit_are_refused_before_the_first_question(backend):
-    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    backend.__dict__["tokenizer"] = WORDS
     samplings = [Sampling(10)] * 3
     answers = backend.complete(["а " * 41, "да", "б " * 99], samplings)
     refused = dict(islice(answers, 2))
@@ -110,14 +112,14 @@ def test_prompts_that_do_not_fit_are_refused_before_the_first_question(backend):
 
 
 def test_no_engine_starts_where_nothing_fits(backend):
-    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    backend.__dict__["tokenizer"] = WORDS
     del backend.__dict__["_engine"]
     for answers in (backend.complete(["а " * 99], [Sampling(1)]), backend.choose(["а " * 49], ["б в", "б г"])):
         assert [type(answer) for _, answer in answers] == [Refusal]
 
 
 def test_an_engine_that_does_not_start_ends_the_run_in_one_line(backend, tmp_path, monkeypatch):
-    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    backend.__dict__["tokenizer"] = WORDS
     del backend.__dict__["_engine"]
 
     def broken(self):
@@ -170,7 +172,7 @@ def out_of_memory():
     ids=["another program", "no cache", "small cache", "torch"],
 )
 def test_a_card_without_room_for_the_engine_is_told_with_what_helps(shortage, reason, helps, backend, monkeypatch):
-    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    backend.__dict__["tokenizer"] = WORDS
     del backend.__dict__["_engine"]
     monkeypatch.setattr(VllmBackend, "_engine", property(lambda self: shortage()))
     with pytest.raises(BackendError) as told:
@@ -184,7 +186,7 @@ def test_a_card_without_room_for_the_engine_is_told_with_what_helps(shortage, re
 
 
 def test_a_card_that_is_full_in_the_middle_ends_the_run_and_keeps_what_was_answered(backend, tmp_path, monkeypatch):
-    backend.__dict__["tokenizer"] = SimpleNamespace(encode=lambda text, add_special_tokens: text.split())
+    backend.__dict__["tokenizer"] = WORDS
     monkeypatch.setattr(VllmBackend, "_start", lambda self: None)
     monkeypatch.setattr(VllmBackend, "_foretell", lambda *given: None)
     engine, step = backend._engine, OneAStep.step

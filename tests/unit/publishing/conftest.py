@@ -80,7 +80,7 @@ def write_student(folder: Path) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.save(model, target / FULL)
-    describe(target, LABELS, 8, 0, FULL)
+    describe(target, LABELS, 8, FULL)
     write_manifest(target)
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(bytes(range(256)) * 600)

@@ -66,7 +66,7 @@ def write_student_folder(folder: Path) -> Path:
         [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([1]), "axis")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), target / FULL)
-    describe(target, LABELS, 64, 0, FULL)
+    describe(target, LABELS, 64, FULL)
     return folder
 
 

@@ -31,14 +31,14 @@ def client(student_folder: Path, index_folder: Path) -> Iterator[httpx2.Client]:
 def test_one_text_and_many_are_answered_as_the_student_does(client: httpx2.Client, student_folder: Path) -> None:
     student = OnnxClassifier(student_folder / "onnx")
     texts = ["сапоги и кеды", "платье", "сапоги и кеды", "<b>кофта</b>\u200b кофта"]
-    (right,) = student.predict_batch(["сапоги и кеды"])
+    (right,) = student.predict_proba(["сапоги и кеды"])
     one = client.post("/predict", json={"text": texts[0]}).json()
     assert one == {"category": "обувь", "confidence": pytest.approx(float(right.max()), abs=1e-4)}
     many = client.post("/predict", json={"texts": texts, "probabilities": True}).json()["answers"]
     assert [answer["category"] for answer in many] == ["обувь", "одежда", "обувь", "одежда"]
     assert many[0]["probabilities"] == pytest.approx(dict(zip(LABELS, map(float, right), strict=True)), abs=1e-4)
     # Cleaned as training's texts are.
-    (marked_up,) = student.predict_batch([clean(texts[3])])
+    (marked_up,) = student.predict_proba([clean(texts[3])])
     assert many[3]["confidence"] == pytest.approx(float(marked_up.max()), abs=1e-4)
 
 

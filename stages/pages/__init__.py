@@ -1,0 +1,1 @@
+"""What all pages share: how their templates are read, and their look."""
