@@ -70,9 +70,13 @@ class Params:
             "generate.filters.readers=second_opinion, but with curate.policy=none there is none; choose readers=both",
         )
         require(
-            self.distil.into is None or (self.train.epochs == 0 and self.train.pooling == "mean"),
-            f"distil.into={self.distil.into} makes an encoder for train.epochs=0 and train.pooling=mean; "
-            "compose with student=fast, which sets all of it",
+            self.distil.into is None or self.train.pooling == "mean",
+            f"distil.into={self.distil.into} makes an encoder for train.pooling=mean; compose with student=fast or "
+            "student=fastest, which set all of it",
+        )
+        require(
+            self.distil.into != "static" or self.train.epochs == 0,
+            "distil.into=static makes an encoder for train.epochs=0; compose with student=fastest, which sets it",
         )
         self._check_served()
 

@@ -1,1 +1,1 @@
-"""A far faster encoder in the place of a large one: which words it has, and what they are learnt from."""
+"""A faster encoder in the place of a large one: what it learns from, and how."""

@@ -10,21 +10,23 @@ from stages.common.io import DATA
 
 @section
 class Distil:
-    """`into`: null, and students have the encoder of `models.student`; or `static`, vectors of words learnt from it.
+    """`into`: null, and students have the encoder of `models.student`; `student`, and that learns from the embedder
+    first; or `static`, and they have vectors of words that are learnt from the embedder.
 
-    It has the most frequent `words` of the run, and learns `epochs` times from every text at most.
+    It learns from up to so many `texts` of the train rows and the most frequent `words`, `epochs` times.
     """
 
     into: str | None
     words: int
+    texts: int
     epochs: int
     batch_size: int
     learning_rate: float
 
     def __post_init__(self) -> None:
         if self.into is not None:
-            require_option("distil.into", self.into, ("static",))
-        for name in ("words", "epochs", "batch_size"):
+            require_option("distil.into", self.into, ("student", "static"))
+        for name in ("words", "texts", "epochs", "batch_size"):
             require(getattr(self, name) >= 1, f"distil.{name} must be at least 1")
         require(self.learning_rate > 0, "distil.learning_rate must be above 0")
 

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from stages.common.arrays import Vectors
 from stages.common.progress import Progress
 from stages.distilling.config import Distil
+from stages.distilling.texts import Texts
 from stages.distilling.words import PADDING, START, UNKNOWN, Vocabulary
 from stages.encoding.static_encoder import StaticEncoder, StaticEncoderConfig
 
@@ -23,14 +24,6 @@ from stages.encoding.static_encoder import StaticEncoder, StaticEncoderConfig
 SILENT = -10_000.0
 HIDDEN = 64
 WEIGHT_DECAY = 0.05
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Texts and what the embedder gives for them, shape (texts, size)."""
-
-    texts: list[str]
-    vectors: Vectors
 
 
 @dataclass(frozen=True)

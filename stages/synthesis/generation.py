@@ -73,10 +73,10 @@ class Writer:
     ) -> Generation:
         """Fill `wanted` (label -> rows) from `requests`, at most `step.candidates` candidates a wanted row.
 
-        Every round asks for twice what is still missing, as the filters take about half, and for `SMALLEST_ROUND` where
-        the budget has them; rows accepted beyond `wanted` stay. A row that was told again is not asked about any more.
-        Prompts and sampling seeds follow from the configuration alone, so an interrupted step finds its answers in the
-        cache.
+        Every round asks for twice what is still missing, as the filters take about half, and for some `SMALLEST_ROUND`
+        where the budget has them; rows accepted beyond `wanted` stay. A row that was told again is not asked about any
+        more. Prompts and sampling seeds follow from the configuration alone, so an interrupted step finds its answers
+        in the cache.
         """
         rounds: list[pd.DataFrame] = []
         vectors: list[Vectors] = []

@@ -11,28 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from transformers import (
     DataCollatorWithPadding,
     EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PrinterCallback,
-    Trainer,
     TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
 )
 
-from stages.common.progress import Progress
 from stages.encoding.quiet import quiet_transformers
-from stages.training.checkpoints import seal
 from stages.training.config import Train
 from stages.training.losses import StudentLoss
 from stages.training.rows import TARGETS
 from stages.training.student import head_parameters
+from stages.training.trainer import ALWAYS, Checkpointed, OneCard, StepProgress
 from stages.training.validation import validation_scores
 
 if TYPE_CHECKING:
@@ -53,19 +47,6 @@ class Epochs:
     resumed_from: int
 
 
-class OneCard(TrainingArguments):
-    """Of several graphics cards a process has the first, or its own.
-
-    `Trainer` would take all of them for one process: `torch.nn.DataParallel`, without autocast, and as many batches at
-    once.
-    """
-
-    @property
-    def n_gpu(self) -> int:
-        """1, or 0 on a CPU."""
-        return int(super().n_gpu > 0)
-
-
 class Shared(torch.utils.data.Sampler[int]):
     """The order that the first process draws: each has random numbers of its own, which dropout takes from as well."""
 
@@ -83,8 +64,8 @@ class Shared(torch.utils.data.Sampler[int]):
         return iter(order)
 
 
-class StudentTrainer(Trainer):
-    """`transformers.Trainer` with a `StudentLoss` and a learning rate of its own for the untrained head."""
+class StudentTrainer(Checkpointed):
+    """A trainer with a `StudentLoss` and a learning rate of its own for the untrained head."""
 
     def __init__(self, *, loss: StudentLoss, head_learning_rate: float, **arguments: Any) -> None:
         """Take the arguments of `transformers.Trainer`, the loss, and the head's learning rate."""
@@ -94,8 +75,6 @@ class StudentTrainer(Trainer):
         # The loss is a mean over the batch, whatever keywords the model's forward may take.
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = False
-        # It prints every log entry on standard output; the curves and the log have them already.
-        self.remove_callback(PrinterCallback)
 
     def compute_loss(
         self,
@@ -131,13 +110,6 @@ class StudentTrainer(Trainer):
         """Rows of like length together, in the same order in every process."""
         sampler = super()._get_train_sampler(train_dataset)
         return Shared(sampler) if sampler and self.args.world_size > 1 else sampler
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """A checkpoint of what is trained: whoever goes on from it has the rest from where training started."""
-        assert self.model is not None
-        trained = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
-        weights = state_dict or self.model.state_dict()
-        super()._save(output_dir, {name: tensor for name, tensor in weights.items() if name in trained})
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over body and head, each split into decayed weights and undecayed biases and norms."""
@@ -179,36 +151,6 @@ class Validation:
         return {**validation_scores(logits, np.asarray(prediction.label_ids)), "rows_loss": loss}
 
 
-class Sealing(TrainerCallback):
-    """Seal every checkpoint once every process has written its part of it."""
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Seal the one of this step."""
-        assert args.output_dir is not None
-        PartialState().wait_for_everyone()
-        if state.is_world_process_zero:
-            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-
-
-class StepProgress(TrainerCallback):
-    """Show how many steps are done; those before a checkpoint are known."""
-
-    def __init__(self, opened: ExitStack) -> None:
-        """Take what closes the progress."""
-        self.opened = opened
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Start at the step that the trainer goes on from."""
-        progress = Progress("train", state.max_steps, "steps", known=state.global_step)
-        self.progress = self.opened.enter_context(progress)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Count a step."""
-        self.progress.update()
-
-
 def fine_tune(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -240,11 +182,11 @@ def fine_tune(
         train_dataset=train_rows,
         eval_dataset=validation_rows,
         compute_metrics=Validation(validation_rows, loss),
-        callbacks=[Sealing(), *callbacks],
+        callbacks=[*callbacks],
     )
     with ExitStack() as opened:
         if trainer.is_world_process_zero():
-            trainer.add_callback(StepProgress(opened))
+            trainer.add_callback(StepProgress("train", opened))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = [entry for entry in trainer.state.log_history if "eval_macro_f1" in entry]
     # Of epochs that are as good the first; the probe has to be better than all.
@@ -270,7 +212,9 @@ def training_arguments(settings: Train, seed: int, checkpoints: Path, steps: int
     In several processes a batch is shared out among them: `batch_size` is what all have together.
     """
     return OneCard(
+        **ALWAYS,
         output_dir=str(checkpoints),
+        dataloader_pin_memory=torch.cuda.is_available(),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=2 * settings.batch_size,
@@ -281,24 +225,12 @@ def training_arguments(settings: Train, seed: int, checkpoints: Path, steps: int
         bf16=settings.precision == "bf16",
         gradient_checkpointing=settings.gradient_checkpointing is True,
         gradient_checkpointing_kwargs={"use_reentrant": False},
-        train_sampling_strategy="group_by_length",
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=True,
         metric_for_best_model="macro_f1",
         greater_is_better=True,
         logging_steps=max(1, steps // LOSS_POINTS_PER_EPOCH),
-        # A diverging run must show as nan in the curves, not as the last good loss.
-        logging_nan_inf_filter=False,
-        log_level="error",
-        disable_tqdm=True,
-        report_to="none",
         seed=seed,
         data_seed=seed,
         label_names=["labels"],
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
         # Of several processes on a CPU accelerate wants to be told.
         use_cpu=settings.processes > 1 and not torch.cuda.is_available(),
         accelerator_config={"split_batches": True},

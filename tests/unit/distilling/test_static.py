@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from stages.distilling.config import Distil
-from stages.distilling.static import SILENT, Texts, distil, write
+from stages.distilling.static import SILENT, distil, write
+from stages.distilling.texts import Texts
 from stages.distilling.words import Vocabulary
 from stages.encoding.means import TokenMeans
 from stages.encoding.source import ModelFolder
 
 THINGS = ["чайник", "плед", "туфли", "куртка"]
 FILLERS = ["очень", "просто", "теперь", "вчера", "весьма"]
-SETTINGS = Distil(into="static", words=99, epochs=40, batch_size=16, learning_rate=0.01)
+SETTINGS = Distil(into="static", words=99, texts=99, epochs=40, batch_size=16, learning_rate=0.01)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ OVERRIDES = {
     **{path.stem: f"profile={path.stem}" for path in sorted((ROOT / "conf/profile").glob("*.yaml"))},
     **{path.stem: f"experiment={path.stem}" for path in sorted((ROOT / "conf/experiment").glob("*.yaml"))},
     "fast": "student=fast",
+    "fastest": "student=fastest",
 }
 TEXTS = [f"=обувь номер {number} как на фото" for number in range(60)]
 CHECKED = [f"посуда номер {number}" for number in range(50)]

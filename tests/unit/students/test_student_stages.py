@@ -76,7 +76,7 @@ def workspace(
         labels=Labels(language="ru", names=label_names),
         vocabulary=VocabularyFiles(seeds="seeds.csv", attributes="attributes.yaml"),
         embed=Embed(prefix="", pooling="mean", batch_size=4, max_tokens=8),
-        distil=Distil(into=None, words=100, epochs=5, batch_size=4, learning_rate=0.01),
+        distil=Distil(into=None, words=100, texts=1000, epochs=5, batch_size=4, learning_rate=0.01),
         train=train_settings,
         answer=Answer(batch_size=4),
         export=Export(max_f1_drop=0.2),
@@ -725,16 +725,40 @@ def test_damaged_weights_teach_nothing(
         train(monkeypatch, "style")
 
 
-def test_a_student_on_vectors_of_words_is_one_like_any_other(
-    workspace: SimpleNamespace, encoders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def embedder(workspace: SimpleNamespace, encoders: dict[str, Path], tmp_path: Path) -> None:
+    """What distilled encoders learn from, and the vocabulary; students are heads on what they are given."""
     (tmp_path / "data/models/embedder").symlink_to(encoders["gemma3"])
     notes = {name: {"товар": ["хорошая вещь"]} for name in workspace.labels.names}
     Path("attributes.yaml").write_text(json.dumps({"products": notes}, ensure_ascii=False), encoding="utf-8")
     seeds = [{"text": "вещь супер", "label": name, "product": "", "notes": ""} for name in workspace.labels.names]
     pd.DataFrame(seeds).to_csv("seeds.csv", index=False)
-    workspace.distil = dataclasses.replace(workspace.distil, into="static")
     workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean", max_tokens=16)
+
+
+def test_a_student_on_a_distilled_encoder_is_one_like_any_other(
+    workspace: SimpleNamespace, embedder: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.distil = dataclasses.replace(workspace.distil, into="student", texts=10)
+    stages.distil.main()
+    distilled = read_json(tmp_path / "data/distilled/distilled.json")
+    assert distilled["into"] == "student"
+    # Of the train rows ten, and words that none of them is.
+    assert distilled["texts"] == 10 + distilled["words"]
+    assert not [*(tmp_path / "cache/checkpoints").iterdir()]
+
+    train(monkeypatch, "real", "style")
+    stages.export.main()
+    texts = ["Туфли, малы!", "платьями супер", "", "xyz заказ не пришёл"]
+    by_torch = Classifier(tmp_path / "data/students/style").predict_proba(texts, batch_size=4)
+    # In fp32 or int8.
+    np.testing.assert_allclose(by_torch, OnnxClassifier(tmp_path / "data/export/onnx").predict_proba(texts), atol=0.02)
+
+
+def test_a_student_on_vectors_of_words_is_one_like_any_other(
+    workspace: SimpleNamespace, embedder: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.distil = dataclasses.replace(workspace.distil, into="static")
     stages.distil.main()
     distilled = read_json(tmp_path / "data/distilled/distilled.json")
     assert 20 < distilled["words"] < 30
