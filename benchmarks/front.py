@@ -109,7 +109,7 @@ def _exported(name: str) -> list[Exported]:
                 distilled = work / "distilled"
                 distilled.mkdir()
                 read = {field.name: getattr(params, field.name) for field in dataclasses.fields(stages.distil.Params)}
-                stages.distil.write_encoder(stages.distil.Params(**read), folder, distilled)
+                stages.distil.write_encoder(stages.distil.Params(**read), folder, distilled).clean()
                 folder = distilled
             learn_as_stage(folder, rows, params, student)
         exported.mkdir()

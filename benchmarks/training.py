@@ -119,7 +119,8 @@ class Ours(Learner):
 
         from stages.training.student import around
 
-        return around(AutoTokenizer.from_pretrained(self.folder), self.params.train.prompt)
+        train = self.params.train
+        return around(AutoTokenizer.from_pretrained(self.folder), train.prompt, lowercase=train.lowercase)
 
 
 def learn_as_stage(folder: Path, rows: Rows, params: Params, student: Path) -> None:

@@ -35,7 +35,8 @@ def main() -> None:
     checked = pd.concat([read_table(DATA / f"ingest/{name}.parquet") for name in ("gold", "calibration")])
     held_out = pd.concat([real.loc[real["split"] != "train", "text"], checked["text"]])
     names = unlike(vocabulary.names(), held_out)
-    written = pd.concat([vocabulary.examples(), names])
+    mixed = unlike(read_table(DATA / "mix/rows.parquet"), held_out)
+    written = pd.concat([vocabulary.examples(), names, mixed])
     parts = [
         real,
         written_rows(written, params.labels.names),

@@ -21,6 +21,7 @@ from stages.common.manifest import write_manifest
 from stages.distilling.config import Distil
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
+from stages.encoding.case import lowered
 from stages.encoding.source import ModelFolder
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
@@ -50,17 +51,31 @@ class Lessons:
     words: list[str]
 
 
+@dataclass(frozen=True)
+class Written:
+    """Figures of an encoder that was written, and where its checkpoints lie; they may go once it is in its place."""
+
+    figures: dict[str, Any]
+    checkpoints: Path | None = None
+
+    def clean(self) -> None:
+        """Remove the checkpoints."""
+        if self.checkpoints:
+            shutil.rmtree(self.checkpoints)
+
+
 def main() -> None:
     """Write `data/distilled/`: an encoder, or the note that there is none."""
     params = load(Params)
     with atomic_folder(DATA / "distilled") as folder:
-        figures = write_encoder(params, STUDENT, folder) if params.distil.into else {}
-        write_json(folder / "distilled.json", {"into": params.distil.into, **figures})
+        written = write_encoder(params, STUDENT, folder) if params.distil.into else Written({})
+        write_json(folder / "distilled.json", {"into": params.distil.into, **written.figures})
         write_manifest(folder)
+    written.clean()
 
 
-def write_encoder(params: Params, student: Path, folder: Path) -> dict[str, Any]:
-    """Write an encoder, learnt from the embedder on the train rows' texts; what came of it.
+def write_encoder(params: Params, student: Path, folder: Path) -> Written:
+    """Write an encoder, learnt from the embedder on the train rows' texts.
 
     With `distil.into=student` it is that of the folder `student`.
     """
@@ -97,7 +112,7 @@ def read_lessons(params: Params) -> Lessons:
     return Lessons(train, validation, words)
 
 
-def _write_static(params: Params, lessons: Lessons, folder: Path) -> dict[str, Any]:
+def _write_static(params: Params, lessons: Lessons, folder: Path) -> Written:
     from stages.distilling.static import distil, write
     from stages.distilling.texts import Texts
     from stages.distilling.words import Vocabulary
@@ -110,37 +125,41 @@ def _write_static(params: Params, lessons: Lessons, folder: Path) -> dict[str, A
     logger.info(
         "%d words; error %.3f of the variance at epoch %d", len(lessons.words), distilled.error, distilled.epoch
     )
-    return {
+    figures = {
         "words": len(lessons.words),
         "tokens": len(vocabulary.ids),
         "epoch": distilled.epoch,
         "validation_error": round(distilled.error, 4),
     }
+    return Written(figures)
 
 
-def _write_pretrained(params: Params, lessons: Lessons, student: Path, folder: Path) -> dict[str, Any]:
+def _write_pretrained(params: Params, lessons: Lessons, student: Path, folder: Path) -> Written:
     from stages.distilling.pretrained import learn
     from stages.distilling.texts import Texts
     from stages.training.checkpoints import run_folder
 
     source = ModelFolder(student, params.embed.max_tokens)
     # A word is a text of its own.
-    train = list(dict.fromkeys([*lessons.train, *lessons.words]))
+    train, validation = (
+        list(dict.fromkeys(lowered(text) if params.embed.lowercase else text for text in texts))
+        for texts in ([*lessons.train, *lessons.words], lessons.validation)
+    )
     models = {model.name: fingerprint(model, without=["provenance.json"]) for model in (EMBEDDER, student)}
     what = {"distil": dataclasses.asdict(params.distil), "embed": dataclasses.asdict(params.embed), **models}
-    rows = ([{"text": text} for text in texts] for texts in (train, lessons.validation))
+    rows = ([{"text": text} for text in texts] for texts in (train, validation))
     checkpoints = run_folder({**what, "seed": params.seed}, *rows)
     embed = Embedder(EMBEDDER, params.embed).embed
-    known, held_out = (Texts(texts, embed(texts)) for texts in (train, lessons.validation))
+    known, held_out = (Texts(texts, embed(texts)) for texts in (train, validation))
     learnt = learn(source, known, held_out, params.distil, params.seed, folder, checkpoints)
-    shutil.rmtree(checkpoints, ignore_errors=True)
     logger.info("%d texts; error %.3f of the variance at epoch %d", len(train), learnt.error, learnt.epoch)
-    return {
+    figures = {
         "texts": len(train),
         "words": len(lessons.words),
         "epoch": learnt.epoch,
         "validation_error": round(learnt.error, 4),
     }
+    return Written(figures, checkpoints)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def read_rows(names: list[str], variant: str) -> tuple[Rows, Calibration]:
 def probed(encoder: Encoder, rows: Rows, params: Params, folder: Path, curves: Curves, twin: Path | None) -> Learning:
     """A student that is a head on the encoder as it is; where a `twin` has this encoder, none is loaded."""
     bias = read_head(twin).bias is not None if twin else encoder.has_bias()
-    head, result = learn_head(encoder.features, rows, params.train, curves, bias=bias)
+    head, result = learn_head(encoder, rows, params.train, curves, bias=bias)
     if twin:
         write_like(twin, head, folder)
     else:
@@ -109,7 +109,7 @@ def fine_tuned(
 ) -> Learning:
     """A student whose encoder is trained; an interrupted training goes on from its last checkpoint."""
     model, tokenizer = encoder.student()
-    result = learn_all(model, tokenizer, encoder.features, rows, params.train, params.seed, checkpoints, curves)
+    result = learn_all(model, tokenizer, encoder, rows, params.train, params.seed, checkpoints, curves)
     if result.resumed_from_epoch:
         logger.info("went on from epoch %d", result.resumed_from_epoch)
     encoder.write(folder)

@@ -11,6 +11,8 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from stages.encoding.case import LOWER
+
 PADDING, UNKNOWN, START = "[PAD]", "[UNK]", "[CLS]"
 CONTINUED = "##"
 WORD = re.compile(r"\w+")
@@ -100,4 +102,4 @@ def _stems(words: Sequence[str]) -> dict[str, list[str]]:
     return dict(stems)
 
 
-_NORMALIZER = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace("ё", "е")])
+_NORMALIZER = normalizers.Sequence([normalizers.NFC(), LOWER])

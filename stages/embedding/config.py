@@ -7,12 +7,14 @@ from stages.common.config import require, require_option, section
 
 @section
 class Embed:
-    """`prefix` stands before every text; `pooling` is for folders that bring none of their own.
+    """`prefix` stands before every text, which is read in lower case, and without the dots of ё, with `lowercase`;
+    `pooling` is for folders that bring none of their own.
 
     Texts are cut to `max_tokens`, prefix among them; `batch_size` matters on a graphics card alone.
     """
 
     prefix: str
+    lowercase: bool
     pooling: str
     batch_size: int
     max_tokens: int

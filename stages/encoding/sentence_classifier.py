@@ -1,5 +1,8 @@
 """A classifier on what a sentence embedder gives: one vector of its tokens, and a linear head.
 
+Beside it there may be a lexicon: what each token by itself says of a text. An encoder that reads a whole text forgets
+single words of it, and a product's name may be one.
+
 `transformers`' own classifiers of some encoders read a single token, which their pretraining never did. This file and
 `static_encoder.py` stand alone: they are saved beside a student's weights, and `trust_remote_code=True` loads both
 anywhere.
@@ -23,6 +26,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 # Relative, as transformers copies what is imported so along with this file; it learns of the encoder by that.
+from .lexicon import of_one_length
 from .static_encoder import StaticEncoder  # noqa: F401
 
 # Encoders that were trained with a decoder, which `AutoModel` would load too; some say no more that they had one.
@@ -38,13 +42,15 @@ def encoder_class(config: Any) -> Any:
 class SentenceClassifierConfig(PreTrainedConfig):
     """Labels as in every classifier; `encoder` is the encoder's own configuration.
 
-    `pooling` makes one vector of the tokens': their `mean`, the first one with `cls`, or the last one with `last`.
+    `pooling` makes one vector of the tokens': their `mean`, the first one with `cls`, or the last one with `last`;
+    `lexicon`: whether tokens have a say of their own.
     """
 
     model_type = "sentence_classifier"
     sub_configs: ClassVar[dict[str, Any]] = {"encoder": AutoConfig}
     encoder: Any = None
     pooling: str = "mean"
+    lexicon: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         if isinstance(self.encoder, dict):
@@ -53,7 +59,10 @@ class SentenceClassifierConfig(PreTrainedConfig):
 
 
 class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """An encoder, its tokens pooled (Reimers & Gurevych 2019, arXiv 1908.10084, sec. 3), and a linear head."""
+    """An encoder, its tokens pooled (Reimers & Gurevych 2019, arXiv 1908.10084, sec. 3), and a linear head.
+
+    Logits of a lexicon are added to its own: a product of experts (Hinton 2002, doi 10.1162/089976602760128018, eq. 1).
+    """
 
     config_class = SentenceClassifierConfig
     base_model_prefix = "encoder"
@@ -64,6 +73,9 @@ class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         super().__init__(config)
         self.encoder = encoder_class(config.encoder).from_config(config.encoder)
         self.classifier = nn.Linear(config.encoder.hidden_size, config.num_labels)  # type: ignore[arg-type]
+        # Of a token what it says for each label, and what it weighs, squared.
+        tokens = self.encoder.get_input_embeddings().weight.shape[0]
+        self.lexicon = nn.Embedding(tokens, config.num_labels + 1) if config.lexicon else None  # type: ignore[operator]
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(
@@ -73,7 +85,11 @@ class SentenceClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         vectors = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return SequenceClassifierOutput(logits=self.classifier(self._pooled(vectors, attention_mask)))
+        logits = self.classifier(self._pooled(vectors, attention_mask))
+        if self.lexicon is not None:
+            said = (self.lexicon(input_ids) * attention_mask.unsqueeze(-1)).sum(dim=1)
+            logits = logits + of_one_length(said).to(logits.dtype)
+        return SequenceClassifierOutput(logits=logits)
 
     def _pooled(self, vectors: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """A vector (rows, size) of the tokens' (rows, tokens, size)."""

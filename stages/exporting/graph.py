@@ -1,4 +1,4 @@
-"""A student as an ONNX graph: token ids in, probabilities out; pooling, head, temperature and softmax inside.
+"""A student as an ONNX graph: token ids in, probabilities out; pooling, head, lexicon, temperature, softmax inside.
 
 What reaches the head comes out too: by it, texts are near to one another.
 """
@@ -12,7 +12,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from stages.encoding.graph import graph_of, widen
+from stages.common.arrays import Vectors
+from stages.encoding.graph import INPUTS, graph_of, widen
+from stages.encoding.lexicon import LEAST
 from stages.encoding.runtime import EMBEDDING
 from stages.inference.answers import encoder_graph
 from stages.inference.classifier import Classifier
@@ -63,7 +65,34 @@ def _append(graph: onnx.GraphProto, head: Head) -> None:
     stored = {"head_weight": head.weight, "head_bias": head.bias}
     weights = {name: tensor.numpy() for name, tensor in stored.items() if tensor is not None}
     graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in weights.items())
-    graph.node.append(helper.make_node("Gemm", [EMBEDDING, *weights], ["logits"], transB=1))
-    graph.node.append(helper.make_node("Softmax", ["logits"], [PROBABILITIES], axis=-1))
+    graph.node.append(helper.make_node("Gemm", [EMBEDDING, *weights], ["of_encoder"], transB=1))
+    logits = "of_encoder"
+    if head.lexicon is not None:
+        _append_lexicon(graph, head.lexicon.numpy(), logits, "logits")
+        logits = "logits"
+    graph.node.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=-1))
     shape: tuple[str, int] = ("rows", len(head.weight))
     graph.output.insert(0, helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape))
+
+
+def _append_lexicon(graph: onnx.GraphProto, table: Vectors, logits: str, target: str) -> None:
+    """Add what the tokens say by themselves to `logits`, as `SentenceClassifier` does; the table stays in fp32."""
+    labels = table.shape[1] - 1
+    stored = {"lexicon": table, "least": np.array(LEAST, dtype=np.float32)}
+    stored |= {"tokens_axis": np.array([1]), "last": np.array([-1]), "parts": np.array([labels, 1])}
+    graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in stored.items())
+    ids, mask = INPUTS
+    graph.node.extend(
+        [
+            helper.make_node("Gather", ["lexicon", ids], ["of_tokens"]),
+            helper.make_node("Cast", [mask], ["mask_float"], to=TensorProto.FLOAT),
+            helper.make_node("Unsqueeze", ["mask_float", "last"], ["seen"]),
+            helper.make_node("Mul", ["of_tokens", "seen"], ["of_seen"]),
+            helper.make_node("ReduceSum", ["of_seen", "tokens_axis"], ["said"], keepdims=0),
+            helper.make_node("Split", ["said", "parts"], ["said_for", "said_weights"], axis=1),
+            helper.make_node("Max", ["said_weights", "least"], ["said_weight"]),
+            helper.make_node("Sqrt", ["said_weight"], ["said_length"]),
+            helper.make_node("Div", ["said_for", "said_length"], ["of_lexicon"]),
+            helper.make_node("Add", [logits, "of_lexicon"], [target]),
+        ]
+    )

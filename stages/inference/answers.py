@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import softmax
@@ -13,11 +13,13 @@ from scipy.special import softmax
 from stages.common.arrays import FloatArray, Vectors
 from stages.common.errors import DataError
 from stages.common.io import read_json
+from stages.encoding.case import lowered
 from stages.encoding.means import TokenMeans
 from stages.inference.features import head_inputs
-from stages.inference.folder import TRAINING, encoder_space, read_head, read_labels
+from stages.inference.folder import TRAINING, encoder_space, read_head, read_labels, read_tokenizer
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -35,8 +37,9 @@ def student_probabilities(
     labels = read_labels(folder)
     if label_names is not None and labels != list(label_names):
         raise DataError(f"{folder} was trained on the labels {labels}, not labels.names; run `dvc repro train`")
-    features = student_features(folder, texts, batch_size)
-    probabilities: FloatArray = softmax(read_head(folder).logits(features).astype(np.float64), axis=1)
+    features, head = student_features(folder, texts, batch_size), read_head(folder)
+    ids = None if head.lexicon is None else [tokens.ids for tokens in read_tokenizer(folder).encode_batch(list(texts))]
+    probabilities: FloatArray = softmax(head.logits(features, ids).astype(np.float64), axis=1)
     return probabilities
 
 
@@ -45,7 +48,7 @@ def student_features(folder: Path, texts: Sequence[str], batch_size: int) -> Vec
     means = _means(folder)
     if means is None:
         return head_inputs(encoder_space(folder), texts, partial(_load, folder), batch_size)
-    prompted = [means["prompt"] + text for text in texts]
+    prompted = [means["prompt"] + (lowered(text) if means["lowercase"] else text) for text in texts]
     return _encoder(folder, means).of(prompted, batch_size)
 
 
@@ -58,14 +61,14 @@ def encoder_graph(folder: Path) -> Path | None:
     return None if means is None else _encoder(folder, means).graph_file()
 
 
-def _means(folder: Path) -> dict[str, str] | None:
+def _means(folder: Path) -> dict[str, Any] | None:
     """Where what a frozen encoder gives may be found, as stage `train` noted it."""
     note = folder / TRAINING
-    means: dict[str, str] | None = read_json(note).get("means") if note.is_file() else None
+    means: dict[str, Any] | None = read_json(note).get("means") if note.is_file() else None
     return means
 
 
-def _encoder(folder: Path, means: dict[str, str]) -> TokenMeans:
+def _encoder(folder: Path, means: dict[str, Any]) -> TokenMeans:
     return TokenMeans(means["space"], means["pooling"], _Frozen(folder, means["prompt"]))
 
 
@@ -92,11 +95,9 @@ class _Frozen:
         return model.base_model.to(getattr(torch, dtype))  # type: ignore[return-value]
 
     def ids(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer(text.removeprefix(self._prompt), truncation=True)["input_ids"]
+        ids: list[int] = self._tokenizer.encode(text.removeprefix(self._prompt)).ids
         return ids
 
     @cached_property
-    def _tokenizer(self) -> PreTrainedTokenizerBase:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(self.folder)
+    def _tokenizer(self) -> Tokenizer:
+        return read_tokenizer(self.folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 
 from stages.common.errors import ModelError
 from stages.common.fingerprint import fingerprint
@@ -18,7 +19,7 @@ from stages.common.links import link_or_copy
 from stages.common.manifest import MANIFEST, check_manifest, write_manifest
 from stages.common.vectors import space
 from stages.inference.features import last_linear
-from stages.inference.head import Head
+from stages.inference.head import Head, lexicon_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -29,6 +30,8 @@ HEAD = "model-00002-of-00002.safetensors"
 INDEX = "model.safetensors.index.json"
 # How the student was made; written by stage `train`.
 TRAINING = "training.json"
+# What a lexicon is called in a student's file of its head.
+LEXICON = "lexicon.weight"
 REMEDY = "copy the whole folder again, or run `dvc repro train package`"
 
 # What `train.precision` is called in a model's config.json.
@@ -76,8 +79,8 @@ def write_like(twin: Path, head: Head, folder: Path) -> None:
     given = {"weight": head.weight, "bias": head.bias}
     part = {}
     for name, tensor in load_file(twin / HEAD).items():
-        value = given[name.rsplit(".", 1)[-1]]
-        assert value is not None, f"the head in {twin} has a bias"
+        value = head.lexicon if name == LEXICON else given[name.rsplit(".", 1)[-1]]
+        assert value is not None, f"the head in {twin} has {name}"
         part[name] = value.to(tensor.dtype).contiguous()
     save_file(part, folder / HEAD, metadata={"format": "pt"})
     (folder / HEAD).chmod(0o644)
@@ -85,9 +88,19 @@ def write_like(twin: Path, head: Head, folder: Path) -> None:
 
 
 def read_head(folder: Path) -> Head:
-    """The last layer of the student in `folder`."""
-    tensors = {name.rsplit(".", 1)[-1]: tensor.float() for name, tensor in load_file(folder / HEAD).items()}
-    return Head(tensors["weight"], tensors.get("bias"))
+    """The last layer of the student in `folder`, and its lexicon."""
+    stored = {name: tensor.float() for name, tensor in load_file(folder / HEAD).items()}
+    lexicon = stored.pop(LEXICON, None)
+    layer = {name.rsplit(".", 1)[-1]: tensor for name, tensor in stored.items()}
+    return Head(layer["weight"], layer.get("bias"), lexicon)
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """What cuts a text for the student in `folder`, as it was trained."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(read_json(folder / "tokenizer_config.json")["model_max_length"])
+    return tokenizer
 
 
 def check_student(folder: Path) -> None:
@@ -118,5 +131,6 @@ def encoder_space(folder: Path) -> str:
 
 
 def _head_names(model: PreTrainedModel) -> set[str]:
-    head = last_linear(model)
-    return {name for name, parameter in model.named_parameters() if parameter is head.weight or parameter is head.bias}
+    layer = last_linear(model)
+    parts = {id(part) for part in (layer.weight, layer.bias, lexicon_of(model)) if part is not None}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in parts}

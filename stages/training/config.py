@@ -45,15 +45,29 @@ class Lora:
 
 
 @section
+class Lexicon:
+    """A regression on the tokens of a text: its say beside the encoder's 1, and scikit-learn's C."""
+
+    weight: float
+    regularisation: float
+
+    def __post_init__(self) -> None:
+        require(self.weight > 0, "train.lexicon.weight must be above 0; train.lexicon=null leaves it out")
+        require(self.regularisation > 0, "train.lexicon.regularisation must be above 0")
+
+
+@section
 class Train:
     """Fine-tuning of the student.
 
-    `prompt` stands before every review, `suffix` after it, however long it is; `pooling` makes one vector of all
+    `prompt` stands before every review, `suffix` after it, however long it is; with `lowercase` the review is read in
+    lower case, and without the dots of ё; `pooling` makes one vector of all
     tokens: `mean`, `cls` for the first one's, `last`, as a decoder needs it, or `model` for what the architecture's own
     classifier in transformers does; `layers` cuts the encoder down to its first so many; with `lora` low-rank updates
     are trained in its weights' place, `frozen_embeddings` leaves the word vectors as they are. `linear_probe`: the head
     starts from a regression on the frozen encoder with this C, and with `epochs` = 0 that is all; null: from random
-    weights, or with `last` from what the language model itself would say.
+    weights, or with `last` from what the language model itself would say. `lexicon` gives single tokens a say of their
+    own, beside the encoder.
     `temperature_scaling` fits its confidence to the rows of `data.gold.calibration`, or to the validation rows where
     there are none.
     `gradient_checkpointing` computes activations twice instead of keeping them; `auto`: where the graphics card has no
@@ -69,11 +83,13 @@ class Train:
     max_tokens: int
     prompt: str
     suffix: str
+    lowercase: bool
     pooling: str
     layers: int | None
     lora: Lora | None
     frozen_embeddings: bool
     linear_probe: float | None
+    lexicon: Lexicon | None
     precision: str
     gradient_checkpointing: bool | Literal["auto"]
     processes: int
@@ -92,5 +108,7 @@ class Train:
         require(self.epochs > 0 or self.lora is None, "train.epochs=0 trains no train.lora; set it to null")
         require(not self.suffix or self.pooling == "last", "train.suffix is read by train.pooling=last alone")
         require(self.linear_probe is None or self.linear_probe > 0, "train.linear_probe must be above 0, or null")
+        read = self.lexicon is None or self.pooling in ("mean", "cls")
+        require(read, "train.lexicon stands beside train.pooling=mean or cls; set it to null")
         require(0 <= self.warmup_share < 1, f"train.warmup_share={self.warmup_share} is not within 0…1")
         require(0 <= self.soft_label_weight <= 1, "train.soft_label_weight is not within 0…1")

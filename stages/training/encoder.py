@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from stages.common.arrays import Vectors
 from stages.common.errors import ModelError
 from stages.common.fingerprint import code_fingerprint, fingerprint
+from stages.common.io import read_json
 from stages.common.manifest import check_weights
 from stages.common.vectors import space
+from stages.encoding.case import lowered
 from stages.encoding.means import TokenMeans, means_space
 from stages.encoding.source import ModelFolder
 from stages.inference.features import head_inputs, last_linear
@@ -28,6 +30,7 @@ _PACKAGES = Path(__file__).parents[1]
 ARCHITECTURE = (
     _PACKAGES / "training/student.py",
     _PACKAGES / "encoding/sentence_classifier.py",
+    _PACKAGES / "encoding/lexicon.py",
     _PACKAGES / "encoding/static_encoder.py",
 )
 WRITTEN_BY = (_PACKAGES / "inference/folder.py",)
@@ -65,27 +68,46 @@ class Encoder:
         # The architectures' own heads have a layer before the last one, which starts from random weights.
         start = None if train.pooling != "model" else self.seed
         code = code_fingerprint(*ARCHITECTURE)
-        around = (train.prompt, train.suffix)
+        around = (train.prompt, train.suffix, train.lowercase)
         return space("encoder", weights, *around, train.pooling, train.layers, train.max_tokens, start, code)
 
     @property
-    def means(self) -> dict[str, str]:
+    def means(self) -> dict[str, Any]:
         """Where what it gives for a text may be found, as long as it is not trained."""
-        return {"space": self.space, "prompt": self.settings.prompt, "pooling": self.settings.pooling}
+        train = self.settings
+        return {
+            "space": self.space,
+            "prompt": train.prompt,
+            "lowercase": train.lowercase,
+            "pooling": train.pooling,
+        }
 
     @property
     def identity(self) -> str:
         """Of all that a student's folder holds beside its head."""
         train, code = self.settings, code_fingerprint(*ARCHITECTURE, *WRITTEN_BY)
-        return f"{self.space} {train.prompt!r} {train.precision} {self.label_names} {code}"
+        lexicon = train.lexicon is not None
+        read = f"{train.prompt!r} {train.lowercase}"
+        return f"{self.space} {read} {train.precision} {lexicon} {self.label_names} {code}"
 
     def features(self, texts: Sequence[str]) -> Vectors:
         """What reaches the head, shape (texts, features); kept for whoever has the same encoder."""
         train = self.settings
         if self.is_frozen:
             means = TokenMeans(self.space, train.pooling, ModelFolder(self.folder, train.max_tokens))
-            return means.of([train.prompt + text for text in texts], train.batch_size)
+            return means.of(self._read(texts), train.batch_size)
         return head_inputs(self.space, texts, self.student, train.batch_size)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of `texts` as the student reads them."""
+        source = ModelFolder(self.folder, self.settings.max_tokens)
+        return [source.ids(text) for text in self._read(texts)]
+
+    @cached_property
+    def tokens(self) -> int:
+        """Tokens that there are."""
+        size: int = read_json(self.folder / "config.json")["vocab_size"]
+        return size
 
     def student(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """Model and tokenizer, on the graphics card if there is one; always the same two."""
@@ -98,7 +120,7 @@ class Encoder:
 
     def write_with(self, head: Head, folder: Path) -> None:
         """Write the student with this head."""
-        head.put_into(last_linear(self._student[0]))
+        head.put_into(self._student[0])
         self.write(folder)
 
     def write(self, folder: Path) -> None:
@@ -106,6 +128,11 @@ class Encoder:
         from stages.inference.folder import write_student
 
         write_student(*self._student, folder, self.settings.precision)
+
+    def _read(self, texts: Sequence[str]) -> list[str]:
+        """`texts` with what the student's tokenizer changes of them."""
+        train = self.settings
+        return [train.prompt + (lowered(text) if train.lowercase else text) for text in texts]
 
     @cached_property
     def _student(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -18,6 +18,7 @@ from stages.inference.head import Head
 from stages.training.checkpoints import last_whole
 from stages.training.config import Train
 from stages.training.curves import Curves
+from stages.training.lexicon import with_lexicon
 from stages.training.losses import StudentLoss
 from stages.training.precision import require_precision
 from stages.training.probe import fit_head
@@ -31,8 +32,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What the encoder gives for texts; shape (texts, features).
-Features = Callable[[Sequence[str]], Vectors]
+
+class Source(Protocol):
+    """The encoder that a student starts from, before it is trained."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that there are."""
+        ...
+
+    def features(self, texts: Sequence[str]) -> Vectors:
+        """What reaches the head, shape (texts, features)."""
+        ...
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,8 +79,8 @@ class Learning:
     resumed_from_epoch: int
 
 
-def learn_head(features: Features, rows: Rows, settings: Train, curves: Curves, *, bias: bool) -> tuple[Head, Learning]:
-    """A head on the encoder that gives `features`, which stays as it is (`train.epochs` = 0).
+def learn_head(source: Source, rows: Rows, settings: Train, curves: Curves, *, bias: bool) -> tuple[Head, Learning]:
+    """A head on the encoder `source`, which stays as it is (`train.epochs` = 0).
 
     The losses of the fit become the curve of training.
 
@@ -75,8 +90,9 @@ def learn_head(features: Features, rows: Rows, settings: Train, curves: Curves, 
     """
     rows.require_validation()
     require_precision(settings.precision)
-    head, losses = probe(features, rows, settings, bias=bias)
-    logits = head.logits(features(rows.validation["text"][:]))
+    head, losses = probe(source, rows, settings, bias=bias)
+    head = completed(head, source, rows, settings)
+    logits = _logits(head, source, rows.validation)
     aims = targets(rows.validation, settings.confidence_weighting)
     scores = validation_scores(logits, aims.labels)
     for step, value in enumerate(losses):
@@ -86,14 +102,14 @@ def learn_head(features: Features, rows: Rows, settings: Train, curves: Curves, 
     curves.log(len(losses) - 1, figures)
     temperature = 1.0
     if settings.temperature_scaling:
-        temperature = temperature_of(head.logits(features(rows.calibration["text"][:])), rows)
+        temperature = temperature_of(_logits(head, source, rows.calibration), rows)
     return head.scaled(temperature), Learning(0, scores["macro_f1"], temperature, 0)
 
 
 def learn_all(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    features: Features,
+    source: Source,
     rows: Rows,
     settings: Train,
     seed: int,
@@ -103,8 +119,8 @@ def learn_all(
 ) -> Learning:
     """Fine-tune `model` in place. It starts from a linear probe if `settings.linear_probe` says so.
 
-    The probe is kept if it answers the validation rows better than every epoch. `features` are those of the encoder
-    before it is trained; an interrupted run goes on from `checkpoints`.
+    The probe is kept if it answers the validation rows better than every epoch. `source` is the encoder before it is
+    trained; an interrupted run goes on from `checkpoints`.
 
     Raises:
         DataError: no validation rows.
@@ -125,8 +141,8 @@ def learn_all(
     checkpoint = last_whole(checkpoints)
     start: dict[str, torch.Tensor] = {}
     if settings.linear_probe is not None:
-        head, _ = probe(features, rows, settings, bias=last_linear(model).bias is not None)
-        head.put_into(last_linear(model))
+        head, _ = probe(source, rows, settings, bias=last_linear(model).bias is not None)
+        head.put_into(model)
         start = {name: weights.to("cpu", copy=True) for name, weights in model.state_dict().items()}
     train, validation = (
         encode(part, tokenizer, settings.max_tokens, settings.confidence_weighting)
@@ -154,20 +170,35 @@ def learn_all(
             epochs.macro_f1,
         )
         model.load_state_dict(start)
+    # Beside a lexicon from the start, the encoder would learn only what that leaves open.
+    head = completed(Head.of(model), source, rows, settings)
     temperature = 1.0
     if settings.temperature_scaling:
-        head = Head.of(last_linear(model))
-        given = compute_head_inputs(model, tokenizer, rows.calibration["text"][:], settings.batch_size)
-        temperature = temperature_of(head.logits(given), rows)
-        head.scaled(temperature).put_into(last_linear(model))
+        texts = rows.calibration["text"][:]
+        given = compute_head_inputs(model, tokenizer, texts, settings.batch_size)
+        temperature = temperature_of(head.logits(given, source.ids(texts)), rows)
+    head.scaled(temperature).put_into(model)
     return Learning(epochs.best, epochs.macro_f1, temperature, epochs.resumed_from)
 
 
-def probe(features: Features, rows: Rows, settings: Train, *, bias: bool) -> tuple[Head, list[float]]:
+def completed(head: Head, source: Source, rows: Rows, settings: Train) -> Head:
+    """`head` with the lexicon that the settings ask for."""
+    if settings.lexicon is None:
+        return head
+    ids, aims = source.ids(rows.train["text"][:]), targets(rows.train, settings.confidence_weighting)
+    return with_lexicon(head, ids, source.tokens, aims, student_loss(rows, settings), settings.lexicon)
+
+
+def _logits(head: Head, source: Source, rows: Dataset) -> FloatArray:
+    texts = rows["text"][:]
+    return head.logits(source.features(texts), source.ids(texts))
+
+
+def probe(source: Source, rows: Rows, settings: Train, *, bias: bool) -> tuple[Head, list[float]]:
     """A head fitted to the train rows, and the course of its loss."""
     assert settings.linear_probe is not None
     aims = targets(rows.train, settings.confidence_weighting)
-    given = features(rows.train["text"][:])
+    given = source.features(rows.train["text"][:])
     return fit_head(given, aims, student_loss(rows, settings), settings.linear_probe, bias=bias)
 
 

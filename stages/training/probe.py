@@ -72,6 +72,28 @@ def fit_regression(
     """
     scaler = StandardScaler(with_mean=bias)
     inputs = torch.from_numpy(scaler.fit_transform(features)).double()
+    found, losses = minimised(inputs, labels, soft_labels, row_weights, loss, regularisation, bias=bias)
+    size = inputs.shape[1]
+    weights = found[:, :size] / scaler.scale_
+    biases = found[:, size] - weights @ scaler.mean_ if bias else np.zeros(len(found))
+    return Regression(weights, biases, losses)
+
+
+def minimised(
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    soft_labels: torch.Tensor,
+    row_weights: torch.Tensor,
+    loss: StudentLoss,
+    regularisation: float,
+    *,
+    bias: bool,
+) -> tuple[FloatArray, list[float]]:
+    """What minimises `loss` and an L2 penalty, by L-BFGS: weights, and biases in the last column with `bias`.
+
+    `inputs` (rows, features) are in double precision and may be sparse; otherwise as `fit_regression`. Comes with the
+    objective at the start and after each step.
+    """
     size, outputs = inputs.shape[1], soft_labels.shape[1]
 
     def objective(flat: FloatArray) -> tuple[float, FloatArray]:
@@ -89,7 +111,4 @@ def fit_regression(
     start = np.zeros(outputs * (size + bias))
     losses = [objective(start)[0]]
     found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=note, options={"maxiter": MAX_STEPS})
-    parameters = found.x.reshape(outputs, size + bias)
-    weights = parameters[:, :size] / scaler.scale_
-    biases = parameters[:, size] - weights @ scaler.mean_ if bias else np.zeros(outputs)
-    return Regression(weights, biases, losses)
+    return found.x.reshape(outputs, size + bias), losses

@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from stages.common.config import require
+from stages.encoding.case import LOWER
 from stages.encoding.quiet import quiet_transformers
 from stages.encoding.sentence_classifier import (
     WITH_DECODER,
@@ -29,7 +30,7 @@ from stages.encoding.sentence_classifier import (
     SentenceClassifierConfig,
     encoder_class,
 )
-from stages.inference.features import last_linear
+from stages.inference.head import lexicon_of
 from stages.training.config import Train
 from stages.training.language_head import first_tokens, is_language_model, language_head
 
@@ -62,7 +63,7 @@ def build_student(
     spoken = train.pooling == "last" and train.linear_probe is None and is_language_model(config)
     # Before anything stands around a text.
     answers = first_tokens(plain, train.suffix, label_names) if spoken else []
-    tokenizer = around(plain, train.prompt, train.suffix)
+    tokenizer = around(plain, train.prompt, train.suffix, lowercase=train.lowercase)
     # T5 has no positions of its own that would end somewhere.
     longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", tokenizer.model_max_length))
     require(train.max_tokens <= longest, f"train.max_tokens={train.max_tokens}, but {folder} takes {longest} at most")
@@ -80,11 +81,16 @@ def build_student(
     if train.pooling != "model":
         encoder = encoder_class(config).from_pretrained(folder, config=config, dtype=torch.float32)
         encoder.config.name_or_path = ""  # a path of this machine, which would be saved with the student
-        pooled = SentenceClassifierConfig(encoder=encoder.config, pooling=train.pooling, **labels)
+        lexicon = train.lexicon is not None
+        pooled = SentenceClassifierConfig(encoder=encoder.config, pooling=train.pooling, lexicon=lexicon, **labels)
         model: PreTrainedModel = SentenceClassifier(pooled)
         model.encoder = encoder
+        table = lexicon_of(model)
+        if table is not None:
+            # It says nothing until it is fitted, and no gradient changes it.
+            table.requires_grad_(False).zero_()
         if spoken:
-            language_head(folder, answers).put_into(last_linear(model))
+            language_head(folder, answers).put_into(model)
     else:
         whole = config.model_type not in WITH_DECODER
         require(whole, f"train.pooling=model: {folder} would need a decoder; train.pooling=mean, or cls, needs none")
@@ -104,12 +110,16 @@ def without_weights(model: PreTrainedModel) -> PreTrainedModel:
     return copy.deepcopy(model, empty)
 
 
-def around(tokenizer: PreTrainedTokenizerBase, prompt: str, suffix: str = "") -> PreTrainedTokenizerBase:
+def around(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, suffix: str = "", *, lowercase: bool = False
+) -> PreTrainedTokenizerBase:
     """`tokenizer` with `prompt` before every text, and `suffix` after it, also after one that is cut.
+
+    With `lowercase` it reads the text itself in lower case (see `encoding.case`).
 
     They are saved with the student, so that whoever loads it need not know of the words it was pretrained with.
     """
-    if not prompt and not suffix:
+    if not prompt and not suffix and not lowercase:
         return tokenizer
     backend = tokenizer.backend_tokenizer
     if suffix:
@@ -118,8 +128,9 @@ def around(tokenizer: PreTrainedTokenizerBase, prompt: str, suffix: str = "") ->
         token = {"id": "suffix", "ids": written.ids, "tokens": written.tokens}
         after = TemplateProcessing(single="$A suffix", special_tokens=[token])
         backend.post_processor = Processors([*([backend.post_processor] if backend.post_processor else []), after])
-    if prompt:
-        backend.normalizer = Normalizers([Prepend(prompt), *([backend.normalizer] if backend.normalizer else [])])
+    first = [*([LOWER] if lowercase else []), *([Prepend(prompt)] if prompt else [])]
+    if first:
+        backend.normalizer = Normalizers([*first, *([backend.normalizer] if backend.normalizer else [])])
     # The general class reads all of tokenizer.json; a model's own may put its normaliser in the saved one's place.
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend, model_max_length=tokenizer.model_max_length, **tokenizer.special_tokens_map

@@ -16,7 +16,7 @@ from stages.embedding.modules import read_modules
 from tests.tiny_models import sample_texts, sbert
 
 TEXTS = ["платье село", "чайник шумит, зато вода закипает за две минуты"]
-SETTINGS = Embed(prefix="", pooling="mean", batch_size=2, max_tokens=64)
+SETTINGS = Embed(prefix="", lowercase=False, pooling="mean", batch_size=2, max_tokens=64)
 
 
 @pytest.fixture(scope="module")

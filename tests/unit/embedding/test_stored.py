@@ -14,7 +14,7 @@ from stages.encoding import means
 from stages.encoding.means import means_space
 from stages.encoding.source import ModelFolder
 
-SETTINGS = Embed(prefix="query: ", pooling="mean", batch_size=2, max_tokens=32)
+SETTINGS = Embed(prefix="query: ", lowercase=False, pooling="mean", batch_size=2, max_tokens=32)
 TEXTS = ["платье хорошее", "чайник", "платье хорошее и чайник хорошее"]
 
 
@@ -52,7 +52,7 @@ def test_prefix_and_pooling_are_those_of_the_settings(folder: Path) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     hidden = model(**tokenizer("query: чайник", return_tensors="pt")).last_hidden_state[0].detach().numpy()
     for pooling, expected in (("mean", hidden.mean(axis=0)), ("cls", hidden[0])):
-        settings = Embed(prefix="query: ", pooling=pooling, batch_size=2, max_tokens=32)
+        settings = Embed(prefix="query: ", lowercase=False, pooling=pooling, batch_size=2, max_tokens=32)
         np.testing.assert_allclose(
             Embedder(folder, settings).embed(["чайник"])[0], expected / np.linalg.norm(expected), atol=1e-5
         )

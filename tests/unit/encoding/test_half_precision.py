@@ -16,7 +16,7 @@ from stages.encoding import means
 from stages.encoding.source import ModelFolder
 from tests.tiny_models import sample_texts, sbert
 
-SETTINGS = Embed(prefix="", pooling="mean", batch_size=4, max_tokens=64)
+SETTINGS = Embed(prefix="", lowercase=False, pooling="mean", batch_size=4, max_tokens=64)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from stages.inference.features import compute_head_inputs
 from stages.inference.folder import TRAINING
 from stages.inference.head import Head
 from stages.inference.onnx_classifier import FULL, PROBABILITIES, QUANTIZED, OnnxClassifier
-from stages.training.config import Train
+from stages.training.config import Lexicon, Train
 from stages.training.encoder import Encoder
 from tests.unit.exporting.conftest import MakeStudent
 
@@ -58,8 +58,13 @@ def in_a_batch(source: Path, file: str, student: Classifier) -> FloatArray:
         *((decoder, "last") for decoder in ("qwen2", "qwen3")),
     ],
 )
-def test_the_graph_is_the_student(architecture: str, pooling: str, make_student: MakeStudent) -> None:
-    source = make_student(architecture, pooling, "запрос: ")
+@pytest.mark.parametrize("lexicon", [None, Lexicon(weight=1.0, regularisation=1.0)])
+def test_the_graph_is_the_student(
+    architecture: str, pooling: str, lexicon: Lexicon | None, make_student: MakeStudent
+) -> None:
+    if lexicon and pooling not in ("mean", "cls"):
+        pytest.skip("no lexicon beside it")
+    source = make_student(architecture, pooling, "запрос: ", lexicon)
     onnx_student, student = exported(source, FULL)
     right = student.predict_proba(TEXTS, 2)
     assert np.ptp(right, axis=0).max() > 0.1

@@ -39,7 +39,7 @@ SEEDS = [
     ("деньги вернули, заказ шёл долго", "нет товара"),
 ]
 PRODUCTS = {"обувь": {"кеды": ["жмут"]}, "одежда": {"платье": ["село"]}, "нет товара": {"заказ": ["шёл долго"]}}
-EMBED = {"prefix": "", "pooling": "mean", "batch_size": 8, "max_tokens": 16}
+EMBED = {"prefix": "", "lowercase": False, "pooling": "mean", "batch_size": 8, "max_tokens": 16}
 MIX = {"copies": 2, "sentences": 2, "min_confidence": 0.5, "max_chars": 30}
 
 

@@ -106,7 +106,7 @@ def test_all_classes_get_written_rows_and_rare_ones_synthetic_rows(workspace, la
     )
     mixed = read_table(workspace / "data/mix/rows.parquet")
     assert not mixed.empty
-    expected = pd.concat([vocabulary.examples(), vocabulary.names()])
+    expected = pd.concat([vocabulary.examples(), vocabulary.names(), mixed])
     assert sorted(zip(written["text"], written["label"], strict=True)) == sorted(
         zip(expected["text"], expected["label"], strict=True)
     )

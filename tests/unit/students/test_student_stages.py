@@ -54,7 +54,7 @@ from stages.scoring.agreement import AGREEMENT
 from stages.scoring.config import Evaluate
 from stages.serving.examples import read_examples
 from stages.training import encoder
-from stages.training.config import Lora, Train
+from stages.training.config import Lexicon, Lora, Train
 from stages.training.encoder import Encoder
 from stages.training.temperature import SMALLEST
 from stages.vocabulary.config import VocabularyFiles
@@ -75,7 +75,7 @@ def workspace(
         seed=7,
         labels=Labels(language="ru", names=label_names),
         vocabulary=VocabularyFiles(seeds="seeds.csv", attributes="attributes.yaml"),
-        embed=Embed(prefix="", pooling="mean", batch_size=4, max_tokens=8),
+        embed=Embed(prefix="", lowercase=False, pooling="mean", batch_size=4, max_tokens=8),
         distil=Distil(into=None, words=100, texts=1000, epochs=5, batch_size=4, learning_rate=0.01),
         train=train_settings,
         answer=Answer(batch_size=4),
@@ -216,7 +216,7 @@ def test_a_decoder_goes_the_way_of_every_student(
     # Merged: nobody sees that there were updates.
     assert {path.name for path in student.iterdir()} == {
         ENCODER, HEAD, INDEX, MANIFEST, TRAINING, "config.json", "tokenizer.json", "tokenizer_config.json",
-        "sentence_classifier.py", "static_encoder.py",
+        "lexicon.py", "sentence_classifier.py", "static_encoder.py",
     }  # fmt: skip
     assert not [key for key in read_json(student / INDEX)["weight_map"] if "lora" in key or "base_layer" in key]
     write_gold(tmp_path, reviews)
@@ -733,7 +733,11 @@ def embedder(workspace: SimpleNamespace, encoders: dict[str, Path], tmp_path: Pa
     Path("attributes.yaml").write_text(json.dumps({"products": notes}, ensure_ascii=False), encoding="utf-8")
     seeds = [{"text": "вещь супер", "label": name, "product": "", "notes": ""} for name in workspace.labels.names]
     pd.DataFrame(seeds).to_csv("seeds.csv", index=False)
-    workspace.train = dataclasses.replace(workspace.train, epochs=0, linear_probe=0.1, pooling="mean", max_tokens=16)
+    workspace.embed = dataclasses.replace(workspace.embed, lowercase=True)
+    lexicon = Lexicon(weight=1.0, regularisation=1.0)
+    workspace.train = dataclasses.replace(
+        workspace.train, epochs=0, linear_probe=0.1, pooling="mean", max_tokens=16, lowercase=True, lexicon=lexicon
+    )
 
 
 def test_a_student_on_a_distilled_encoder_is_one_like_any_other(

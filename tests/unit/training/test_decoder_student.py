@@ -88,7 +88,7 @@ def test_a_head_is_fitted_to_a_decoder_that_stays_as_it_is(
     settings = dataclasses.replace(decoder_settings, epochs=0, linear_probe=1.0)
     encoder = Encoder(encoders["qwen3"], splits["train"].features["label"].names, settings, seed=7)
     rows = Rows(splits["train"], splits["validation"], splits["validation"])
-    head, result = learn_head(encoder.features, rows, settings, Curves(tmp_path), bias=encoder.has_bias())
+    head, result = learn_head(encoder, rows, settings, Curves(tmp_path), bias=encoder.has_bias())
     assert result.macro_f1 > 0.9
     assert head.bias is not None
     # Another suffix is another vector.

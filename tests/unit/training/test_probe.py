@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from transformers import AutoTokenizer
 
-from stages.inference.features import last_linear
 from stages.training.config import Train
 from stages.training.encoder import Encoder
 from stages.training.losses import StudentLoss
@@ -36,7 +35,7 @@ def test_logits_are_those_of_the_regression(
     loss = StudentLoss(balanced, 0.0, label_counts(rows), names)
     head, objective = fit_head(features, targets(rows), loss, 0.1, bias=encoder.has_bias())
     assert objective == sorted(objective, reverse=True)
-    head.put_into(last_linear(model))
+    head.put_into(model)
 
     scaled = StandardScaler().fit_transform(features)
     regression = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000).fit(scaled, labels)

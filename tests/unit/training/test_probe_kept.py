@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import DatasetDict
 
-from stages.inference.features import compute_head_inputs, last_linear
+from stages.inference.features import compute_head_inputs
 from stages.inference.head import Head
 from stages.training.config import Train
 from stages.training.encoder import Encoder
@@ -47,12 +47,12 @@ def test_a_collapse_leaves_the_probe_on_the_encoder_as_it_was(
     for name, value in before.state_dict().items():
         assert name.startswith("classifier.out_proj") or torch.equal(weights[name], value), name
     rows = Rows(splits["train"], splits["validation"], splits["validation"])
-    head, _ = probe(encoder.features, rows, settings, bias=True)
+    head, _ = probe(encoder, rows, settings, bias=True)
     torch.testing.assert_close(weights["classifier.out_proj.weight"] * result.temperature, head.weight)
     # Its score is its own, and better than that of any epoch.
     given = compute_head_inputs(model, tokenizer, splits["validation"]["text"][:], 4)
     labels = targets(splits["validation"]).labels
-    assert validation_scores(Head.of(last_linear(model)).logits(given), labels)["macro_f1"] == result.macro_f1
+    assert validation_scores(Head.of(model).logits(given), labels)["macro_f1"] == result.macro_f1
     curve = (tmp_path / "curves/plots/metrics/validation/macro_f1.tsv").read_text().split()[2:]
     assert curve[:2] == ["0", str(result.macro_f1)]
     assert len(curve) == 2 * (1 + settings.epochs)

@@ -54,7 +54,7 @@ def learn(
     model, tokenizer = encoder.student()
     rows = Rows(train, splits["validation"], splits["validation"])
     curves = Curves(place / "curves")
-    result = learn_all(model, tokenizer, encoder.features, rows, settings, 7, place / "steps", curves, callbacks)
+    result = learn_all(model, tokenizer, encoder, rows, settings, 7, place / "steps", curves, callbacks)
     return model.state_dict(), result
 
 

@@ -62,7 +62,7 @@ def run(
     model, tokenizer = encoder.student()
     rows = Rows(splits["train"], splits["validation"], splits["validation"])
     checkpoints, curves = place / "checkpoints", Curves(place / "curves")
-    result = learn_all(model, tokenizer, encoder.features, rows, settings, 7, checkpoints, curves, callbacks=callbacks)
+    result = learn_all(model, tokenizer, encoder, rows, settings, 7, checkpoints, curves, callbacks=callbacks)
     model.save_pretrained(place / "student")
     tokenizer.save_pretrained(place / "student")
     return model, result
@@ -92,7 +92,7 @@ def test_a_student_learns_and_loads_in_a_pipeline(
     probabilities = Classifier(tmp_path / "stored").predict_proba(texts, 2)
     assert [answer["score"] for answer in classify(texts)] == pytest.approx(probabilities.max(axis=1), abs=2e-3)
     assert not list((tmp_path / "student").glob("*.bin"))
-    own_code = ["sentence_classifier.py", "static_encoder.py"]
+    own_code = ["lexicon.py", "sentence_classifier.py", "static_encoder.py"]
     assert sorted(path.name for path in (tmp_path / "student").glob("*.py")) == own_code * (pooling != "model")
     assert {path.name for path in (tmp_path / "curves").iterdir()} == {"metrics.json", "plots"}
 
