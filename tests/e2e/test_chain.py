@@ -135,7 +135,7 @@ def test_what_was_written_is_learnt_from_alone_and_among_sentences_of_the_shop(c
     files = VocabularyFiles(seeds=str(folder / "seeds.csv"), attributes=str(folder / "attributes.yaml"))
     vocabulary = read_vocabulary(files, labels)
     mixed = pd.read_parquet(checkout / "data/mix/rows.parquet")
-    written = pd.concat([vocabulary.examples(), vocabulary.names()])
+    written = pd.concat([vocabulary.examples(), vocabulary.names(), mixed])
     assert figures(checkout, "measures/rows")["written"] == written["label"].value_counts().to_dict()
     reviews = pd.read_parquet(checkout / "data/ingest/reviews.parquet").query("split != 'train'")
     assert not any(review in text for text in mixed["text"] for review in reviews["text"])
