@@ -38,7 +38,7 @@ OUTPUT = Path("benchmarks/front.json")
 STUDENTS = {
     "EmbeddingGemma": [],
     "e5-small, fine-tuned": ["models/student=e5-small", "train=e5-small"],
-    "e5-small, distilled and fine-tuned": ["student=fast"],
+    "e5-small, distilled": ["student=fast"],
     "static vectors of words": ["student=fastest"],
 }
 

@@ -21,7 +21,7 @@ from stages.common.manifest import write_manifest
 from stages.distilling.config import Distil
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
-from stages.encoding.case import lowered
+from stages.encoding.case import as_read
 from stages.encoding.source import ModelFolder
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
@@ -140,9 +140,9 @@ def _write_pretrained(params: Params, lessons: Lessons, student: Path, folder: P
     from stages.training.checkpoints import run_folder
 
     source = ModelFolder(student, params.embed.max_tokens)
-    # A word is a text of its own.
+    # By what the student reads, what the embedder does; a word is a text of its own.
     train, validation = (
-        list(dict.fromkeys(lowered(text) if params.embed.lowercase else text for text in texts))
+        dict(zip(as_read(texts, lowercase=params.distil.lowercase), texts, strict=True))
         for texts in ([*lessons.train, *lessons.words], lessons.validation)
     )
     models = {model.name: fingerprint(model, without=["provenance.json"]) for model in (EMBEDDER, student)}
@@ -150,7 +150,7 @@ def _write_pretrained(params: Params, lessons: Lessons, student: Path, folder: P
     rows = ([{"text": text} for text in texts] for texts in (train, validation))
     checkpoints = run_folder({**what, "seed": params.seed}, *rows)
     embed = Embedder(EMBEDDER, params.embed).embed
-    known, held_out = (Texts(texts, embed(texts)) for texts in (train, validation))
+    known, held_out = (Texts([*texts], embed([*texts.values()])) for texts in (train, validation))
     learnt = learn(source, known, held_out, params.distil, params.seed, folder, checkpoints)
     logger.info("%d texts; error %.3f of the variance at epoch %d", len(train), learnt.error, learnt.epoch)
     figures = {

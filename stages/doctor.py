@@ -18,6 +18,7 @@ from stages.hardware.requirements import shortfall
 from stages.hardware.sizing import PROCESSORS, beside_engine, cpu, cpu_run, recomputes, student, teacher
 from stages.llm.connection import offered
 from stages.reading.table import table_chunks
+from stages.vocabulary.vocabulary import read_vocabulary
 
 
 def main() -> None:
@@ -135,10 +136,13 @@ def whole_run(params: Params) -> list[str]:
     files = [(Path(data.path), data.text_column), *((path, "text") for path in checked)]
     try:
         rows = [sum(map(len, table_chunks(path, column))) for path, column in files]
+        vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
     except DataError as error:
         return [f"whole run unknown: {error}"]
     reviews = min(rows[0], data.limit or rows[0]) + sum(rows[1:])
-    seconds = cpu_run(params, reviews)
+    examples, names = len(vocabulary.examples()), len(vocabulary.names())
+    written = examples * (1 + params.mix.copies) + names
+    seconds = cpu_run(params, reviews, written)
     if seconds is None:
         return []
     dtype = engine_dtype(params.vllm.dtype)

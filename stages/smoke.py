@@ -9,7 +9,7 @@ from stages.common.io import DATA, read_table
 from stages.common.record import duration, entries
 from stages.composition.overrides import split
 from stages.composition.params import load_all
-from stages.composition.small import write_handful
+from stages.composition.small import write_few_words, write_handful
 from stages.composition.workspace import arguments, make_workspace, whole
 from stages.inference.load import load_classifier
 
@@ -33,6 +33,7 @@ def prepare(overrides: list[str]) -> None:
     """
     params, settings = whole(overrides)
     settings["data"] |= write_handful(params, WORKSPACE / "given")
+    settings["vocabulary"] |= write_few_words(params, WORKSPACE / "given")
     make_workspace(WORKSPACE, settings, "smoke.yaml")
     names = ", ".join(f"{role} {model.name}" for role, model in params.models.items())
     print(f"In {WORKSPACE}/, twenty reviews of {params.data.path} at most, with {names}", flush=True)

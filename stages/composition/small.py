@@ -7,22 +7,26 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 from omegaconf import OmegaConf
 
-from stages.common.io import write_table
+from stages.common.io import atomic_path, write_table
 from stages.composition.params import Params
 from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
 from stages.ingestion.intake import Intake
-from stages.vocabulary.vocabulary import read_seeds
+from stages.vocabulary.vocabulary import read_seeds, read_vocabulary
 
 # Reviews of each split: twenty, whatever the hashes of a handful would have made of them.
 REVIEWS = {"train": 14, "validation": 3, "test": 3}
 # Rows of each category in a checked file.
 CHECKED = 2
+# Reviews and products of each category in the vocabulary.
+WRITTEN = 3
 # A line of dvc.yaml by which a stage depends on a file that the configuration names.
 NAMED_FILE = re.compile(r"^ +- \$\{([\w.]+)\}$", re.MULTILINE)
 
@@ -56,7 +60,7 @@ def located(settings: Mapping[str, Any], folder: Path, pipeline: Path = Path("dv
 def write_handful(params: Params, folder: Path) -> dict[str, Any]:
     """Write the first reviews of each split and some checked rows into `folder`; the section `data` that names these.
 
-    The texts are what they are in a whole run, and so are their splits: whatever is asked or computed is known there.
+    The texts are what they are in a whole run, and so are their splits: what is computed of a text is known there.
 
     Raises:
         DataError: as `raw_texts`, `read_gold`, `read_calibration` and `reserved`.
@@ -76,6 +80,25 @@ def write_handful(params: Params, folder: Path) -> dict[str, Any]:
     # The folder has to be there, whatever is in it.
     _write_checked(folder / "gold/calibration.parquet", calibration)
     return _write_reviews(folder, chosen, sets, None if calibration.empty else "calibration.parquet")
+
+
+def write_few_words(params: Params, folder: Path) -> dict[str, Any]:
+    """Write the first reviews and products of each category into `folder`; the section `vocabulary` that names these.
+
+    A student that is trained whole on a processor would learn from thousands of written texts for hours.
+
+    Raises:
+        DataError: as `read_vocabulary`.
+    """
+    vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
+    seeds, attributes = folder / "seeds.parquet", folder / "attributes.yaml"
+    few = vocabulary.seeds.groupby("label", sort=False).head(WRITTEN)
+    write_table(seeds, few[["text", "label", "product", "notes"]])
+    products = {label: dict(islice(listed.items(), WRITTEN)) for label, listed in vocabulary.products.items()}
+    with atomic_path(attributes) as temporary:
+        lists = {"products": products, "manner": vocabulary.manner}
+        temporary.write_text(yaml.safe_dump(lists, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return {"seeds": str(seeds), "attributes": str(attributes)}
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ class Distil:
     """`into`: null, and students have the encoder of `models.student`; `student`, and that learns from the embedder
     first; or `static`, and they have vectors of words that are learnt from the embedder.
 
-    It learns from up to so many `texts` of the train rows and the most frequent `words`, `epochs` times.
+    It learns from up to so many `texts` of the train rows and the most frequent `words`, `epochs` times, and reads them
+    in lower case with `lowercase`, whatever the embedder does.
     """
 
     into: str | None
+    lowercase: bool
     words: int
     texts: int
     epochs: int

@@ -10,7 +10,7 @@ from stages.common.vectors import VectorStore
 from stages.embedding.config import Embed
 from stages.embedding.cosine import unit
 from stages.embedding.modules import read_modules
-from stages.encoding.case import lowered
+from stages.encoding.case import as_read
 from stages.encoding.means import TokenMeans, means_space
 from stages.encoding.source import ModelFolder
 
@@ -36,6 +36,5 @@ class Embedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """A float32 array (texts, dimensions) of unit rows."""
-        read = [lowered(text) for text in texts] if self.settings.lowercase else texts
-        prompted = [self.settings.prefix + text for text in read]
-        return unit(self._modules.after(self._means.of(prompted, self.settings.batch_size)))
+        read = as_read(texts, lowercase=self.settings.lowercase, prompt=self.settings.prefix)
+        return unit(self._modules.after(self._means.of(read, self.settings.batch_size)))

@@ -1,7 +1,6 @@
 """A classifier on what a sentence embedder gives: one vector of its tokens, and a linear head.
 
-Beside it there may be a lexicon: what each token by itself says of a text. An encoder that reads a whole text forgets
-single words of it, and a product's name may be one.
+Beside it there may be a lexicon: what each token by itself says of a text.
 
 `transformers`' own classifiers of some encoders read a single token, which their pretraining never did. This file and
 `static_encoder.py` stand alone: they are saved beside a student's weights, and `trust_remote_code=True` loads both

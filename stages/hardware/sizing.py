@@ -23,6 +23,8 @@ from stages.training.config import Train
 # A review of the sample in tokens, of Qwen's vocabulary of 152,000 and of EmbeddingGemma's of 262,000, to which XLM-R's
 # of 250,000 is near.
 REVIEW, STUDENT_REVIEW = 58, 47
+# What is written for a category, or a single word of it, against such a review: of their tokens.
+WRITTEN_TEXT, WORD = 0.85, 0.2
 # What the prefix cache cannot hold of a labelling prompt: the review, half a block of 16, the turn's end and the start
 # of the answer. The whole prompt counts for attention and the cache.
 UNCACHED, PROMPT = REVIEW + 24, 600
@@ -46,7 +48,7 @@ AT_LOAD = "fp8_per_channel"
 EMBEDDER_GIB = 0.6
 # Of a run on a processor: candidates for each row that a category shall have, the fresh tokens of their prompts and
 # theirs; seconds for converting weights, starting engines, importing libraries and drawing, as the sample's run had.
-CANDIDATES, CPU_EXAMPLES, CPU_WRITTEN, CPU_FIXED = 2, 100, 25, 400
+CANDIDATES, CPU_EXAMPLES, CPU_WRITTEN, CPU_FIXED = 1, 100, 25, 400
 # Milliseconds in which PyTorch launches the kernels of one encoder layer, to answer and in each pass of a training; an
 # H100 waited for no less (benchmarks/train_card.json).
 LAUNCH_MS, TRAINING_LAUNCH_MS = 0.4, 1.0
@@ -149,15 +151,15 @@ def cpu(dtype: str) -> Processor:
     return Processor("CPU", 0.0, matmul_rate(dtype) / 1e12, memory_rate() / 1e9, share=MATMUL_SHARE)
 
 
-def cpu_run(params: Params, reviews: int) -> float | None:
+def cpu_run(params: Params, reviews: int, written: int) -> float | None:
     """Seconds of a whole run for so many `reviews`, checked ones included, on this machine's processor.
 
-    Without downloads; None if the teacher's or the student's network is not known.
+    `written` are the texts that the vocabulary gives, mixed ones included. Without downloads; None if a network is not
+    known.
     """
-    teacher, generator, student = (
-        NETWORKS.get(params.models[role].name) for role in ("teacher", "generator", "student")
-    )
-    if not teacher or not generator or not student:
+    roles = ("teacher", "generator", "student", "embedder")
+    teacher, generator, student, embedder = (NETWORKS.get(params.models[role].name) for role in roles)
+    if not teacher or not generator or not student or not embedder:
         return None
     dtype, engine = engine_dtype(params.vllm.dtype), params.vllm
     candidates = CANDIDATES * params.plan.wanted * len(params.labels.names) * bool(params.generate.base.candidates)
@@ -167,16 +169,20 @@ def cpu_run(params: Params, reviews: int) -> float | None:
     write = Expected(
         generator.to_read, round(candidates), CPU_EXAMPLES * candidates, CPU_WRITTEN * candidates, engine.max_num_seqs
     )
-    # Each text goes through the encoder once; the checked ones for the export, and some for latency, again.
+    processor, distil = cpu("float32"), params.distil
+    texts = reviews + candidates + WRITTEN_TEXT * written
+    words = 0.0 if distil.into is None else WORD * distil.words
+    # Each text goes through the embedder once, for a student of the same encoder, too; some for latency again.
     timed = params.benchmark.singles + params.benchmark.batch_size * params.benchmark.batches
-    texts = reviews + candidates + timed
-    processor = cpu("float32")
-    encode = texts * student.operations(STUDENT_REVIEW, STUDENT_REVIEW) / processor.rate
-    recompute = recomputes(params.train, processor)
+    read = (texts + words) * embedder.operations(STUDENT_REVIEW, STUDENT_REVIEW)
+    read += timed * student.operations(STUDENT_REVIEW, STUDENT_REVIEW)
     trained = Student(student, processor, params.train.lora is not None)
-    epoch = trained.epoch(round(reviews + candidates), params.train.batch_size, recompute=recompute)
-    learn = len(PROVENANCES) * params.train.epochs * epoch
-    return label.seconds(dtype) + write.seconds(dtype) + encode + learn + CPU_FIXED
+    recompute = recomputes(params.train, processor)
+    learn = len(PROVENANCES) * params.train.epochs * trained.epoch(texts, params.train.batch_size, recompute=recompute)
+    if distil.into == "student":
+        lessons = min(texts, distil.texts) + words
+        learn += distil.epochs * trained.epoch(lessons, distil.batch_size, recompute=False)
+    return label.seconds(dtype) + write.seconds(dtype) + read / processor.rate + learn + CPU_FIXED
 
 
 @dataclass(frozen=True)
@@ -251,7 +257,7 @@ class Student:
     lora: bool = False
     padding: float = 1.15
 
-    def epoch(self, rows: int, batch_size: int, *, recompute: bool) -> float:
+    def epoch(self, rows: float, batch_size: int, *, recompute: bool) -> float:
         """Seconds an epoch of `rows`; a step cannot be shorter than its kernels take to launch.
 
         A step costs three forward passes, four with checkpointing, whose bookkeeping doubles the launches, and AdamW's
@@ -259,7 +265,9 @@ class Student:
         """
         passes = (4 if recompute else 3) - self.lora
         tokens = batch_size * STUDENT_REVIEW * self.padding
-        compute = passes * self.network.operations(tokens, STUDENT_REVIEW) / (self.card.rate * TRAINING_SHARE)
+        # A processor without a card loses nothing between kernels.
+        share = TRAINING_SHARE if self.card.capability else 1.0
+        compute = passes * self.network.operations(tokens, STUDENT_REVIEW) / (self.card.rate * share)
         launch = (6 if recompute else 3) * self.network.layers * TRAINING_LAUNCH_MS / 1000
         moved = 0 if self.lora else 28 * self.network.weights
         return rows / batch_size * (max(compute, launch) + moved / self.card.bytes_per_second)

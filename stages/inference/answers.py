@@ -13,7 +13,7 @@ from scipy.special import softmax
 from stages.common.arrays import FloatArray, Vectors
 from stages.common.errors import DataError
 from stages.common.io import read_json
-from stages.encoding.case import lowered
+from stages.encoding.case import as_read
 from stages.encoding.means import TokenMeans
 from stages.inference.features import head_inputs
 from stages.inference.folder import TRAINING, encoder_space, read_head, read_labels, read_tokenizer
@@ -48,8 +48,8 @@ def student_features(folder: Path, texts: Sequence[str], batch_size: int) -> Vec
     means = _means(folder)
     if means is None:
         return head_inputs(encoder_space(folder), texts, partial(_load, folder), batch_size)
-    prompted = [means["prompt"] + (lowered(text) if means["lowercase"] else text) for text in texts]
-    return _encoder(folder, means).of(prompted, batch_size)
+    read = as_read(texts, lowercase=means["lowercase"], prompt=means["prompt"])
+    return _encoder(folder, means).of(read, batch_size)
 
 
 def encoder_graph(folder: Path) -> Path | None:

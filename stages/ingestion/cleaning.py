@@ -25,9 +25,10 @@ _MOST_MARKS = 30
 _SIGNS_IN_A_ROW = re.compile(rf"[^\w\s]{{{_MOST_MARKS + 1},}}+")
 
 # Closed ones go with what is in them. An unclosed one is taken to the end of the text, once, and stays.
+# Possessive repetition of alternatives would say it shorter, which Python 3.11.2 gets wrong.
 _BLOCKS = (
-    re.compile(r"<!--(?:[^-]|-(?!->))*+(?P<closed>-->)?"),
-    re.compile(r"<(script|style)\b[^<>]*+>(?:[^<]|<(?!/\1\b))*+(?P<closed></\1\s*>)?", re.IGNORECASE),
+    re.compile(r"<!--.*?(?:(?P<closed>-->)|\Z)", re.DOTALL),
+    re.compile(r"<(script|style)\b[^<>]*+>.*?(?:(?P<closed></\1\s*>)|(?=</\1\b)|\Z)", re.IGNORECASE | re.DOTALL),
 )
 _ELEMENTS = """
     a abbr acronym address area article aside audio b base bdi bdo big blockquote body br button canvas caption

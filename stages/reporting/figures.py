@@ -52,17 +52,25 @@ def figures(run: Run) -> Figures:
         "models": models(used_models(run)),
         "settings": settings(run),
         "student": run.params.models["student"],
-        "licence": licence(run.params.models["student"].license),
-        "licence_name": licence_key(run.params.models["student"].license),
+        "licence": licence(binding_licence(run)),
+        "licence_name": licence_key(binding_licence(run)),
         # transformers has no such classifier: the student brings its own.
         "own_code": run.params.train.pooling != "model",
         "trained": run.params.train.epochs > 0,
-        "distilled": run.params.distil.into is not None,
+        "distilled": run.params.distil.into,
+        "embedder": run.params.models["embedder"],
         "teacher": run.params.models["teacher"],
         "second_opinion": run.params.curate.policy != "none",
         "coverage": f"{run.params.evaluate.coverage:.0%}",
         "commit": run.commit,
     }
+
+
+def binding_licence(run: Run) -> str:
+    """The name of the licence that the student is under: its encoder's, or that of whose vectors this learnt from."""
+    makers = ["student"] if run.params.distil.into is None else ["student", "embedder"]
+    names = [run.params.models[role].license for role in makers]
+    return next((name for name in names if licence(name).asks), names[0])
 
 
 def gold(run: Run) -> Figures:

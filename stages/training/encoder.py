@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from stages.common.arrays import Vectors
-from stages.common.errors import ModelError
 from stages.common.fingerprint import code_fingerprint, fingerprint
 from stages.common.io import read_json
-from stages.common.manifest import check_weights
 from stages.common.vectors import space
-from stages.encoding.case import lowered
+from stages.encoding.case import as_read
 from stages.encoding.means import TokenMeans, means_space
 from stages.encoding.source import ModelFolder
 from stages.inference.features import head_inputs, last_linear
@@ -45,9 +43,7 @@ class Encoder:
         Raises:
             ModelError: it holds no model.
         """
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"{folder} holds no model (no config.json); run `dvc repro models`")
-        check_weights(folder)
+        self._source = ModelFolder(folder, settings.max_tokens)
         self.folder = folder
         self.label_names = list(label_names)
         self.settings = settings
@@ -94,14 +90,13 @@ class Encoder:
         """What reaches the head, shape (texts, features); kept for whoever has the same encoder."""
         train = self.settings
         if self.is_frozen:
-            means = TokenMeans(self.space, train.pooling, ModelFolder(self.folder, train.max_tokens))
+            means = TokenMeans(self.space, train.pooling, self._source)
             return means.of(self._read(texts), train.batch_size)
         return head_inputs(self.space, texts, self.student, train.batch_size)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of `texts` as the student reads them."""
-        source = ModelFolder(self.folder, self.settings.max_tokens)
-        return [source.ids(text) for text in self._read(texts)]
+        return [self._source.ids(text) for text in self._read(texts)]
 
     @cached_property
     def tokens(self) -> int:
@@ -132,7 +127,7 @@ class Encoder:
     def _read(self, texts: Sequence[str]) -> list[str]:
         """`texts` with what the student's tokenizer changes of them."""
         train = self.settings
-        return [train.prompt + (lowered(text) if train.lowercase else text) for text in texts]
+        return as_read(texts, lowercase=train.lowercase, prompt=train.prompt)
 
     @cached_property
     def _student(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

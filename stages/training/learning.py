@@ -176,7 +176,7 @@ def learn_all(
     if settings.temperature_scaling:
         texts = rows.calibration["text"][:]
         given = compute_head_inputs(model, tokenizer, texts, settings.batch_size)
-        temperature = temperature_of(head.logits(given, source.ids(texts)), rows)
+        temperature = temperature_of(head.logits(given, _ids(head, source, texts)), rows)
     head.scaled(temperature).put_into(model)
     return Learning(epochs.best, epochs.macro_f1, temperature, epochs.resumed_from)
 
@@ -191,7 +191,11 @@ def completed(head: Head, source: Source, rows: Rows, settings: Train) -> Head:
 
 def _logits(head: Head, source: Source, rows: Dataset) -> FloatArray:
     texts = rows["text"][:]
-    return head.logits(source.features(texts), source.ids(texts))
+    return head.logits(source.features(texts), _ids(head, source, texts))
+
+
+def _ids(head: Head, source: Source, texts: Sequence[str]) -> list[list[int]] | None:
+    return None if head.lexicon is None else source.ids(texts)
 
 
 def probe(source: Source, rows: Rows, settings: Train, *, bias: bool) -> tuple[Head, list[float]]:

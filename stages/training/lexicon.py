@@ -38,7 +38,7 @@ def with_lexicon(head: Head, ids: Ids, tokens: int, aims: Targets, loss: Student
     known = np.flatnonzero(weights)
     lengths = np.sqrt(np.maximum(counts @ weights**2, LEAST))
     inputs = (diags_array(1 / lengths) @ counts @ diags_array(weights)).tocsr()[:, known]
-    found, losses = minimised(_sparse(inputs), *aims.tensors(), loss, settings.regularisation, bias=True)
+    found, losses = minimised(inputs, aims, loss, settings.regularisation, bias=True)
     logger.info("lexicon: %d tokens, loss %.3f to %.3f in %d steps", len(known), losses[0], losses[-1], len(losses) - 1)
     table = torch.zeros(tokens, len(found) + 1)
     scores = settings.weight * found[:, :-1].T * weights[known, None]
@@ -53,10 +53,3 @@ def _counts(ids: Ids, tokens: int) -> csr_array:
     counts = csr_array((np.ones(len(flat)), flat, starts), shape=(len(ids), tokens))
     counts.sum_duplicates()
     return counts
-
-
-def _sparse(matrix: csr_array) -> torch.Tensor:
-    coordinates = matrix.tocoo()
-    places = torch.from_numpy(np.stack(coordinates.coords))
-    values = torch.from_numpy(coordinates.data)
-    return torch.sparse_coo_tensor(places, values, matrix.shape, check_invariants=True).coalesce()

@@ -69,7 +69,15 @@ def started(folder: Path, settings: Train, encoder: Path, rows: DatasetDict, has
     params = {
         "seed": 7,
         "labels": {"language": "ru", "names": LABELS},
-        "distil": {"into": None, "words": 100, "texts": 1000, "epochs": 1, "batch_size": 4, "learning_rate": 0.01},
+        "distil": {
+            "into": None,
+            "lowercase": True,
+            "words": 100,
+            "texts": 1000,
+            "epochs": 1,
+            "batch_size": 4,
+            "learning_rate": 0.01,
+        },
         "train": dataclasses.asdict(settings),
         "answer": {"batch_size": 4},
         "export": {"max_f1_drop": 0.2},

@@ -16,7 +16,7 @@ from stages.encoding.source import ModelFolder
 from stages.training.trainer import StepProgress
 from tests.students import REVIEWS
 
-SETTINGS = Distil(into="student", words=99, texts=99, epochs=8, batch_size=4, learning_rate=0.003)
+SETTINGS = Distil(into="student", lowercase=True, words=99, texts=99, epochs=8, batch_size=4, learning_rate=0.003)
 WEIGHTS = "model.safetensors"
 
 
@@ -78,6 +78,6 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(lessons, encoders, tmp_path,
 
 
 def test_an_encoder_with_a_decoder_learns_alone(lessons, encoders, tmp_path: Path):
-    settings = Distil(into="student", words=99, texts=99, epochs=1, batch_size=4, learning_rate=0.003)
+    settings = Distil(into="student", lowercase=True, words=99, texts=99, epochs=1, batch_size=4, learning_rate=0.003)
     learn(ModelFolder(encoders["t5"], 16), *lessons, settings, 0, tmp_path / "new", tmp_path / "c")
     assert (tmp_path / "new" / WEIGHTS).is_file()

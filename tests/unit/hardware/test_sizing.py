@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.hardware import sizing
 from stages.hardware.sizing import (
+    CANDIDATES,
     CPU_FIXED,
     GIB,
     NETWORKS,
     PROCESSORS,
     STUDENT_REVIEW,
     UNCACHED,
+    WORD,
+    WRITTEN_TEXT,
     Network,
     Processor,
     Student,
@@ -128,29 +132,48 @@ def test_the_embedder_has_room_beside_the_engine_of_every_profile(profile: str, 
     assert beside_engine(crowded, params.vllm.min_gpu_gib)[0] < needed
 
 
-def test_a_run_on_a_processor_is_told_by_what_it_was_measured_at(
-    params: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run(reviews: int, operations: float, bandwidth: float) -> float:
+@pytest.fixture
+def run(params: Params, monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
+    def seconds(reviews: int, written: int, operations: float = 1e12, params: Params = params) -> float:
         for module in (work, sizing):
             monkeypatch.setattr(module, "matmul_rate", lambda _: operations)
-            monkeypatch.setattr(module, "memory_rate", lambda: bandwidth)
-        seconds = cpu_run(params, reviews)
-        assert seconds is not None
-        return seconds
+            monkeypatch.setattr(module, "memory_rate", lambda: 1e30)
+        found = cpu_run(params, reviews, written)
+        assert found is not None
+        return found
 
-    assert run(1000, 1e30, 1e30) == pytest.approx(CPU_FIXED)
+    return seconds
+
+
+def test_a_run_on_a_processor_is_told_by_what_it_was_measured_at(params: Params, run: Callable[..., float]) -> None:
+    assert run(1000, 100, 1e30) == pytest.approx(CPU_FIXED)
     # A thousand reviews more: each read by the teacher, and once by the encoder; nothing else grows.
-    teacher, student = NETWORKS[params.models["teacher"].name], NETWORKS[params.models["student"].name]
+    teacher, embedder = NETWORKS[params.models["teacher"].name], NETWORKS[params.models["embedder"].name]
+    encode = embedder.operations(STUDENT_REVIEW, STUDENT_REVIEW)
     head = teacher.weights - teacher.body
-    operations = 2 * (teacher.body * UNCACHED + head) + student.operations(STUDENT_REVIEW, STUDENT_REVIEW)
-    added = run(2000, 1e12, 1e30) - run(1000, 1e12, 1e30)
-    written = params.prompt.reasoning_tokens / 2 * 2 * teacher.weights
-    assert added == pytest.approx(1000 * (operations + written) / (1e12 * work.MATMUL_SHARE))
-    assert (
-        cpu_run(replace(params, models={**params.models, "teacher": replace(params.models["teacher"], name="x")}), 1)
-        is None
+    operations = 2 * (teacher.body * UNCACHED + head) + encode
+    line = params.prompt.reasoning_tokens / 2 * 2 * teacher.weights
+    rate = 1e12 * work.MATMUL_SHARE
+    assert run(2000, 100) - run(1000, 100) == pytest.approx(1000 * (operations + line) / rate)
+    # What is written nobody labels.
+    assert run(1000, 1100) - run(1000, 100) == pytest.approx(1000 * WRITTEN_TEXT * encode / rate)
+    unknown = replace(params, models={**params.models, "teacher": replace(params.models["teacher"], name="x")})
+    assert cpu_run(unknown, 1, 1) is None
+
+
+def test_a_run_whose_students_learn_from_the_embedder_takes_its_time(run: Callable[..., float], tmp_path: Path) -> None:
+    plain, fast, fastest = (
+        compose(tmp_path / "params.yaml", [f"student={name}"], ROOT / "conf")
+        for name in ("accurate", "fast", "fastest")
     )
+    more = run(1000, 100, params=fast) - run(1000, 100, params=replace(fast, distil=plain.distil))
+    encoder, words = NETWORKS[fast.models["embedder"].name], WORD * fast.distil.words
+    read = words * encoder.operations(STUDENT_REVIEW, STUDENT_REVIEW) / (1e12 * work.MATMUL_SHARE)
+    texts = 1000 + WRITTEN_TEXT * 100 + CANDIDATES * fast.plan.wanted * len(fast.labels.names)
+    learner = Student(NETWORKS["e5-small"], sizing.cpu("float32"))
+    epoch = learner.epoch(texts + words, fast.distil.batch_size, recompute=False)
+    assert more == pytest.approx(read + fast.distil.epochs * epoch)
+    assert run(1000, 100, params=fastest) > run(1000, 100, params=plain)
 
 
 def test_published_figures_are_met_within_a_half() -> None:

@@ -13,8 +13,8 @@ def test_the_student_in_use_is_marked_in_the_format_in_use_alone() -> None:
     assert marked == [("EmbeddingGemma", "int8")]
     fast = front(MEASURED, Kind("embeddinggemma-300m", True, False), "fp32")["rows"]
     assert [(row["student"], row["format"]) for row in fast if row["in_use"]] == [("static vectors of words", "fp32")]
-    small = front(MEASURED, Kind("e5-small", True, True), "int8")["rows"]
-    assert [row["student"] for row in small if row["in_use"]] == ["e5-small, distilled and fine-tuned"]
+    small = front(MEASURED, Kind("e5-small", True, False), "int8")["rows"]
+    assert [row["student"] for row in small if row["in_use"]] == ["e5-small, distilled"]
     # A head on it as it is was not measured.
     assert not any(row["in_use"] for row in front(MEASURED, Kind("e5-small", False, False), "fp32")["rows"])
 

@@ -15,6 +15,7 @@ import stages.report
 from stages.common.errors import DataError, ModelError
 from stages.common.licences import Licence
 from stages.common.manifest import MANIFEST, write_manifest
+from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.inference.folder import ENCODER, HEAD
 from stages.inference.onnx_classifier import QUANTIZED
@@ -118,6 +119,23 @@ def test_cards_are_markdown_with_a_readable_head(run: Run, unchecked: Run) -> No
         dataset_card = card("dataset_card.md.jinja", {**given, "structure": "# Training set\n"})
         assert dataset_card.startswith("# Training set")
         assert ("macro F1" in dataset_card) == given["gold"]["checked"]
+
+
+@pytest.mark.parametrize(
+    ("option", "made", "licensed"),
+    [
+        ("accurate", "`embeddinggemma-300m`, as it is, with a head learnt from 14 real reviews", "gemma"),
+        ("fast", "`e5-small`, which learnt from `embeddinggemma-300m` what to give for a text, with a head", "gemma"),
+        ("fastest", "Vectors of words learnt from `embeddinggemma-300m`, with a head", "gemma"),
+    ],
+)
+def test_the_card_tells_what_the_student_was_made_of(
+    run: Run, tmp_path: Path, option: str, made: str, licensed: str
+) -> None:
+    params = compose(tmp_path / "other.yaml", [f"student={option}"], ROOT / "conf")
+    text = card("model_card.md.jinja", figures(dataclasses.replace(run, params=params)))
+    assert made in text
+    assert yaml.safe_load(text.split("---\n")[1])["license"] == licensed
 
 
 EVIL = 'обувь | `x` <script>alert(1)</script>\n---\n# a: "b" [нажми](http://x) {{ 7 * 7 }}'

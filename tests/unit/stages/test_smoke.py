@@ -23,6 +23,7 @@ from stages.composition.compose import compose
 from stages.composition.params import Params, load_all
 from stages.composition.small import capped, located
 from stages.smoke import WORKSPACE, prepare
+from stages.vocabulary.vocabulary import read_vocabulary
 from tests.conftest import ROOT
 
 OVERRIDES = {
@@ -156,6 +157,17 @@ def test_the_sample_and_its_checked_rows(unpacked: Path) -> None:
         checked = pd.read_parquet(given / f"gold/{name}.parquet")
         assert set(checked["label"].value_counts()) == {2}
         assert checked["label"].nunique() == 9
+
+
+def test_a_few_words_of_each_category(unpacked: Path) -> None:
+    prepare([])
+    whole, made = load_all(Path("params.yaml")), load_all(WORKSPACE / "params.yaml")
+    every, few = (read_vocabulary(params.vocabulary, params.labels.names) for params in (whole, made))
+    assert set(few.seeds["label"].value_counts()) == {3}
+    assert set(few.seeds["text"]) < set(every.seeds["text"])
+    assert few.manner == every.manner
+    for label, products in every.products.items():
+        assert [*few.products[label].items()] == [*products.items()][:3]
 
 
 def test_every_named_file_is_found_from_there(unpacked: Path) -> None:

@@ -37,8 +37,12 @@ from stages.common.io import read_json, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.manifest import MANIFEST, write_manifest
 from stages.common.provenances import PROVENANCES, SYNTHETIC_STEPS
+from stages.distilling import pretrained
 from stages.distilling.config import Distil
+from stages.distilling.pretrained import Learnt
+from stages.distilling.texts import Texts
 from stages.embedding.config import Embed
+from stages.embedding.embedder import Embedder
 from stages.encoding.means import TokenMeans
 from stages.exporting import quantization
 from stages.exporting.config import Export
@@ -76,7 +80,7 @@ def workspace(
         labels=Labels(language="ru", names=label_names),
         vocabulary=VocabularyFiles(seeds="seeds.csv", attributes="attributes.yaml"),
         embed=Embed(prefix="", lowercase=False, pooling="mean", batch_size=4, max_tokens=8),
-        distil=Distil(into=None, words=100, texts=1000, epochs=5, batch_size=4, learning_rate=0.01),
+        distil=Distil(into=None, lowercase=True, words=100, texts=1000, epochs=5, batch_size=4, learning_rate=0.01),
         train=train_settings,
         answer=Answer(batch_size=4),
         export=Export(max_f1_drop=0.2),
@@ -757,6 +761,30 @@ def test_a_student_on_a_distilled_encoder_is_one_like_any_other(
     by_torch = Classifier(tmp_path / "data/students/style").predict_proba(texts, batch_size=4)
     # In fp32 or int8.
     np.testing.assert_allclose(by_torch, OnnxClassifier(tmp_path / "data/export/onnx").predict_proba(texts), atol=0.02)
+
+
+def test_what_learns_reads_as_the_student_will_and_not_as_the_embedder_does(
+    workspace: SimpleNamespace, embedder: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.embed = dataclasses.replace(workspace.embed, lowercase=False)
+    workspace.distil = dataclasses.replace(workspace.distil, into="student", texts=10)
+    given: list[Texts] = []
+
+    def learn(
+        source: object, train: Texts, validation: Texts, settings: Distil, seed: int, target: Path, checkpoints: Path
+    ) -> Learnt:
+        given.extend([train, validation])
+        checkpoints.mkdir(parents=True)
+        return Learnt(1, 0.5)
+
+    monkeypatch.setattr(pretrained, "learn", learn)
+    stages.distil.main()
+    lessons = stages.distil.read_lessons(workspace)
+    of_all = [*lessons.train, *lessons.words]
+    by_reading = {text.lower().replace("ё", "е"): text for text in of_all}
+    assert given[0].texts == [*by_reading]
+    vectors = Embedder(tmp_path / "data/models/embedder", workspace.embed).embed([*by_reading.values()])
+    np.testing.assert_array_equal(given[0].vectors, vectors)
 
 
 def test_a_student_on_vectors_of_words_is_one_like_any_other(

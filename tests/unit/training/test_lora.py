@@ -90,7 +90,7 @@ def test_two_processes_learn_what_one_does(
     train_settings: Train,
     tmp_path: Path,
 ) -> None:
-    settings = dataclasses.replace(train_settings, lora=LORA, linear_probe=1e-6, learning_rate=0.003)
+    settings = dataclasses.replace(train_settings, lora=LORA, linear_probe=None, learning_rate=0.003)
     alone, one = learn(still, splits, settings, tmp_path / "one")
     together, two = learn(still, splits, dataclasses.replace(settings, processes=2), tmp_path / "two")
     assert (two.best_epoch, two.macro_f1) == (one.best_epoch, one.macro_f1)
