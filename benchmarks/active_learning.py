@@ -26,14 +26,14 @@ from stages.annotating.config import STRATEGIES
 from stages.annotating.strategies import pick
 from stages.common.arrays import FloatArray, IntArray, label_indices, probability_matrix
 from stages.common.gold import labelled_gold
-from stages.common.io import DATA, read_table
-from stages.common.progress import Progress
 from stages.common.provenances import FINAL, REAL
 from stages.composition.params import Params, load_all
 from stages.curation.policy import apply_policy, likely_errors
 from stages.curation.second_opinion import SecondOpinion
 from stages.curation.written import learnt_from
 from stages.embedding.stored import read_embeddings
+from stages.running.io import DATA, read_table
+from stages.running.progress import Progress
 from stages.scoring import metrics
 from stages.training.rows import load_rows, variant_rows
 from stages.training.temperature import fit_temperature

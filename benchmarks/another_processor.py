@@ -19,8 +19,6 @@ import pandas as pd
 
 from benchmarks.side_by_side import table
 from stages.common.arrays import label_indices, probability_matrix
-from stages.common.io import DATA, read_json, read_table, write_json
-from stages.common.peak import engine_dtype
 from stages.composition.params import Params, load_all
 from stages.curate import curated
 from stages.curation.second_opinion import SecondOpinion
@@ -29,6 +27,8 @@ from stages.hardware.machine import cpu_model
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel, ResponseCache
+from stages.running.io import DATA, read_json, read_table, write_json
+from stages.running.peak import engine_dtype
 from stages.scoring.metrics import confusion_matrix, score
 from stages.vocabulary.vocabulary import read_vocabulary
 

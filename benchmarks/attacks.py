@@ -28,8 +28,6 @@ from benchmarks.attack_set import Attack, harmless, put, read_attacks
 from benchmarks.score_checked import checked_rows
 from benchmarks.side_by_side import conditions, heading, publish, table
 from stages.common.arrays import BoolArray
-from stages.common.io import DATA, read_json
-from stages.common.progress import Progress
 from stages.common.texts import text_id
 from stages.composition.params import Params, load_all
 from stages.inference.load import load_classifier
@@ -37,6 +35,8 @@ from stages.ingestion.cleaning import clean
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
+from stages.running.io import DATA, read_json
+from stages.running.progress import Progress
 from stages.vocabulary.vocabulary import read_seeds
 
 OUTPUT = Path("benchmarks/attacks.json")

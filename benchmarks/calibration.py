@@ -19,10 +19,10 @@ from scipy.special import softmax
 
 from benchmarks.score_checked import checked_rows, random_rows
 from stages.common.arrays import FloatArray, IntArray, label_indices
-from stages.common.io import DATA
 from stages.common.provenances import FINAL
 from stages.composition.params import load_all
 from stages.inference.answers import student_probabilities
+from stages.running.io import DATA
 from stages.scoring.metrics import calibration_error_by_chance, expected_calibration_error
 from stages.training.temperature import fit_temperature
 

@@ -32,10 +32,10 @@ from benchmarks.side_by_side import (
     table,
 )
 from stages.common.arrays import FloatArray
-from stages.common.errors import ConfigError
-from stages.common.io import DATA, read_table
 from stages.composition.params import Params, load_all
 from stages.hardware.sizing import NETWORKS
+from stages.running.errors import ConfigError
+from stages.running.io import DATA, read_table
 
 OUTPUT = Path("benchmarks/classification.json")
 STUDENT = DATA / "student"

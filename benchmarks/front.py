@@ -24,13 +24,13 @@ from benchmarks.side_by_side import Spread, conditions, heading, parser, publish
 from benchmarks.training import encoder_folder, learn_as_stage
 from stages.common.arrays import label_indices
 from stages.common.gold import labelled_gold
-from stages.common.io import DATA, read_table
 from stages.common.provenances import FINAL
 from stages.composition.compose import compose
 from stages.composition.params import Params, load_all
 from stages.exporting.folder import use, write_onnx
 from stages.inference.onnx_classifier import FULL, QUANTIZED, OnnxClassifier
 from stages.latency.front import SAMPLE, Kind
+from stages.running.io import DATA, read_table
 from stages.scoring.metrics import confusion_matrix, interval, resample, score
 
 OUTPUT = Path("benchmarks/front.json")

@@ -18,10 +18,10 @@ import pandas as pd
 from benchmarks.heads import Heads, Rows
 from stages.common.arrays import IntArray, label_indices
 from stages.common.gold import labelled_gold
-from stages.common.io import DATA
 from stages.common.provenances import FINAL
 from stages.composition.params import load_all
 from stages.inference.answers import student_probabilities
+from stages.running.io import DATA
 from stages.scoring import metrics
 from stages.training.rows import load_rows, variant_rows
 

@@ -19,10 +19,10 @@ import pandas as pd
 
 from benchmarks.score_checked import checked_rows, random_rows
 from stages.common.arrays import FloatArray, IntArray, label_indices
-from stages.common.io import DATA, read_table
 from stages.common.provenances import FINAL
 from stages.composition.params import load_all
 from stages.inference.answers import student_probabilities
+from stages.running.io import DATA, read_table
 from stages.scoring.metrics import confusion_matrix, expected_calibration_error, score
 
 CHECKED = Path("data/raw/sample/checked.csv")

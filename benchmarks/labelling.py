@@ -37,12 +37,12 @@ from benchmarks.side_by_side import Contender, Round, Spread, conditions, headin
 from benchmarks.side_by_side import table as markdown
 from benchmarks.teacher_prompts import read_prompt
 from stages.common.cache import cache_folder
-from stages.common.errors import ConfigError
-from stages.common.io import DATA, read_table
 from stages.composition.params import Params, load_all
 from stages.hardware.sizing import NETWORKS, Network
 from stages.labelling.prompting import Prompter
 from stages.llm.vllm_backend import VllmBackend
+from stages.running.errors import ConfigError
+from stages.running.io import DATA, read_table
 from stages.vocabulary.vocabulary import read_seeds
 from stages.weights.config import Model
 from stages.weights.resolve import listed

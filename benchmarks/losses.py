@@ -23,10 +23,10 @@ from benchmarks.heads import Heads
 from benchmarks.score_checked import checked_rows, random_rows
 from stages.common.arrays import FloatArray, IntArray, label_indices
 from stages.common.gold import labelled_gold
-from stages.common.io import DATA, read_table
 from stages.common.provenances import FINAL
 from stages.composition.params import Params, load_all
 from stages.embedding.embedder import Embedder
+from stages.running.io import DATA, read_table
 from stages.scoring import baselines, metrics
 from stages.training.config import Train
 from stages.training.rows import load_rows, variant_rows

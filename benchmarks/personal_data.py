@@ -20,8 +20,8 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import binomtest
 
-from stages.common.io import write_json
 from stages.ingestion.cleaning import clean
+from stages.running.io import write_json
 
 FOLDER = Path(__file__).parent
 ALL = "all"

@@ -15,7 +15,6 @@ import pandas as pd
 
 from benchmarks.teacher_prompts import distributions, read_prompt
 from stages.common.arrays import FloatArray, label_indices
-from stages.common.io import DATA, read_table
 from stages.composition.params import load_all
 from stages.curation.second_opinion import combine
 from stages.curation.written import fit_second_opinion
@@ -23,6 +22,7 @@ from stages.embedding.stored import read_embeddings
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import open_backend
 from stages.llm.cache import CachedModel
+from stages.running.io import DATA, read_table
 from stages.vocabulary.vocabulary import read_vocabulary
 
 # The surest clean rows of a category that serve as demonstrations; the frequent ones would crowd out the rest.

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from stages.common.io import read_json
+from stages.running.io import read_json
 
 SECONDS = Path("benchmarks/stage_seconds.json")
 # Stages that fetch, ask a language model, embed or train.

@@ -23,7 +23,6 @@ import pandas as pd
 
 from benchmarks.gpu_sizing import SETUPS
 from stages.cluster.shards import Shard, Shards
-from stages.common.io import write_table
 from stages.common.provenances import PROVENANCES
 from stages.composition.compose import compose
 from stages.composition.params import Params
@@ -34,6 +33,7 @@ from stages.llm.cache import ResponseCache
 from stages.llm.checks import stored_form
 from stages.llm.questions import question_key, to_choose
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.io import write_table
 from stages.vocabulary.vocabulary import read_seeds
 
 ROOT = Path(__file__).parents[1]

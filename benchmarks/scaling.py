@@ -24,8 +24,8 @@ from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
 
-from stages.common.io import write_json
 from stages.hardware.machine import cpu_model
+from stages.running.io import write_json
 
 ROOT = Path(__file__).parents[1]
 ROWS = (1_000, 10_000, 100_000)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.io import DATA
 from stages.common.provenances import PROVENANCES
 from stages.composition.params import load_all
 from stages.inference.answers import student_probabilities
+from stages.running.io import DATA
 from stages.scoring import gain, scores
 from stages.scoring.evaluation import Answers, Evaluation
 from stages.scoring.records import as_table

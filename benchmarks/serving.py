@@ -25,11 +25,11 @@ import numpy as np
 import psutil
 
 from benchmarks.side_by_side import Contender, Round, Spread, conditions, heading, interleave, parser, publish, table
-from stages.common.errors import DataError
-from stages.common.io import DATA
 from stages.inference.load import load_classifier
 from stages.ingestion.cleaning import clean
 from stages.reading.table import read_whole
+from stages.running.errors import DataError
+from stages.running.io import DATA
 
 OUTPUT = Path("benchmarks/serving.json")
 CLIENTS = (1, 8, 64)

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from stages.common.io import write_json
 from stages.hardware.machine import look
+from stages.running.io import write_json
 
 Job = TypeVar("Job")
 # A product of this size is bound by arithmetic: 48 MiB of float32 matrices, 17 GFLOP.

@@ -24,9 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stages.common.config import PARAMS
 from stages.common.templates import load_template
-from stages.common.work import counted
 from stages.composition.params import Params, load_all
 from stages.hardware.machine import GIB
 from stages.ingestion.cleaning import clean
@@ -34,6 +32,8 @@ from stages.labelling.prompting import Prompter
 from stages.llm import vllm_backend
 from stages.llm.backend import Refusal, Sampling
 from stages.llm.vllm_backend import VllmBackend
+from stages.running.config import PARAMS
+from stages.running.work import counted
 from stages.synthesis.requests import base_requests
 from stages.vocabulary.vocabulary import read_seeds, read_vocabulary
 

@@ -22,8 +22,6 @@ from omegaconf import OmegaConf
 
 from benchmarks.score_checked import checked_rows, random_rows
 from stages.common.arrays import FloatArray
-from stages.common.errors import BackendError
-from stages.common.io import DATA
 from stages.composition.params import Params, load_all
 from stages.ingestion.cleaning import clean
 from stages.labelling.calibration import batch_prior, calibrate, contextual_prior
@@ -31,6 +29,8 @@ from stages.labelling.config import Prompt
 from stages.labelling.teacher import Teacher, given_choices
 from stages.llm.backend import Refusal, open_backend
 from stages.llm.cache import CachedModel
+from stages.running.errors import BackendError
+from stages.running.io import DATA
 from stages.scoring.evaluation import Answers, Evaluation
 from stages.scoring.scores import Score, scores
 from stages.scoring.tables import reliability

@@ -26,10 +26,7 @@ import pandas as pd
 from benchmarks.heads import Heads, Rows
 from stages.common.arrays import FloatArray, IntArray, label_indices
 from stages.common.gold import labelled_gold
-from stages.common.io import DATA, read_table
-from stages.common.progress import Progress
 from stages.common.templates import load_template
-from stages.common.work import fresh_tokens
 from stages.composition.params import Params, load_all
 from stages.curation.second_opinion import SecondOpinion, combine
 from stages.embedding.embedder import Embedder
@@ -37,6 +34,9 @@ from stages.labelling.calibration import calibrate
 from stages.labelling.teacher import Teacher, given_choices
 from stages.llm.cache import CachedModel
 from stages.llm.vllm_backend import DEFAULT_BLOCK, VllmBackend
+from stages.running.io import DATA, read_table
+from stages.running.progress import Progress
+from stages.running.work import fresh_tokens
 from stages.synthesis.plan import imbalance_plan
 from stages.vocabulary.vocabulary import Vocabulary, read_vocabulary
 

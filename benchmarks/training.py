@@ -35,12 +35,12 @@ from benchmarks.side_by_side import (
     table,
 )
 from stages.common.arrays import label_indices
-from stages.common.errors import ConfigError
-from stages.common.io import DATA, read_table
 from stages.common.provenances import FINAL
 from stages.composition.compose import compose
 from stages.composition.params import Params, load_all
 from stages.hardware.sizing import NETWORKS
+from stages.running.errors import ConfigError
+from stages.running.io import DATA, read_table
 from stages.scoring.metrics import confusion_matrix, score
 from stages.training.learning import Rows
 from stages.weights.resolve import resolve

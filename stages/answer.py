@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
 from stages.common.gold import scored_rows
-from stages.common.io import DATA, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import PROVENANCES
 from stages.inference.answers import student_probabilities
 from stages.inference.config import Answer
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, write_table
 from stages.scoring.agreement import teacher_labelled
 
 logger = logging.getLogger(__name__)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from stages.common.arrays import FloatArray, label_indices
-from stages.common.config import load, section
-from stages.common.errors import run_stage
 from stages.common.gold import scored_rows
-from stages.common.io import DATA, METRICS, read_table, write_table
 from stages.common.labels import Labels
 from stages.common.texts import text_id
 from stages.curation.config import Curate
 from stages.curation.written import fit_second_opinion
 from stages.embedding.stored import read_embeddings
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, METRICS, read_table, write_table
 from stages.scoring import baselines
 from stages.scoring.config import Evaluate
 from stages.scoring.evaluation import Answers, Evaluation

@@ -6,13 +6,13 @@ import logging
 import sys
 from dataclasses import asdict
 
-from stages.common.config import load, section
-from stages.common.errors import DataError, run_stage
-from stages.common.io import DATA, read_table, write_json
 from stages.inference.onnx_classifier import OnnxClassifier
 from stages.latency.conditions import conditions
 from stages.latency.config import Benchmark
 from stages.latency.timing import measure
+from stages.running.config import load, section
+from stages.running.errors import DataError, run_stage
+from stages.running.io import DATA, read_table, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from stages.common.cache import cache_folder
 from stages.common.database import ASIDE
-from stages.common.errors import run_stage
-from stages.common.scratch import RANDOM, abandoned, remove_abandoned, size_of
 from stages.common.vectors import VectorStore
 from stages.llm.cache import DAY, ResponseCache
 from stages.llm.checks import fault
+from stages.running.errors import run_stage
+from stages.running.scratch import RANDOM, abandoned, remove_abandoned, size_of
 
 # Scratch of downloads and conversions, and files that were to be moved to their place; where, and how it is called.
 SCRATCH = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_path
 from stages.composition.inputs import check_inputs
 from stages.composition.params import load_all
+from stages.running.errors import run_stage
+from stages.running.io import DATA, atomic_path
 
 
 def main() -> None:

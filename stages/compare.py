@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from stages.common.config import PARAMS, load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_path
 from stages.comparing.changes import MOST_ROWS, Figures, changes
 from stages.comparing.revision import opened
 from stages.comparing.side import FILES, answers_file, read_side
 from stages.reporting.page import page
+from stages.running.config import PARAMS, load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, atomic_path
 from stages.scoring.config import Evaluate
 
 # Of two revisions, and so an output of no stage; Git ignores it.

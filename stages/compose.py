@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 
-from stages.common.config import PARAMS
-from stages.common.errors import run_stage
 from stages.composition.compose import compose
 from stages.composition.inputs import check_inputs
 from stages.composition.overrides import split
+from stages.running.config import PARAMS
+from stages.running.errors import run_stage
 
 
 def main() -> None:

@@ -8,9 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from stages.annotating.answers import read_answers
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.texts import letters
 from stages.correcting.config import Human
@@ -19,6 +16,9 @@ from stages.correcting.matching import match
 from stages.curation.config import Curate
 from stages.curation.curated import curated
 from stages.curation.written import fit_second_opinion
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table, write_json, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table, write_table
 from stages.common.labels import Labels
 from stages.curation.config import Curate
 from stages.curation.curated import curated
 from stages.curation.written import fit_second_opinion
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 

@@ -8,11 +8,11 @@ from stages.assembly.card import card
 from stages.assembly.folder import write_splits
 from stages.assembly.leaks import check_leaks, unlike
 from stages.assembly.rows import real_rows, synthetic_rows, written_rows
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_folder, read_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, atomic_folder, read_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 from stages.weights.config import Model

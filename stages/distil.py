@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from stages.common.config import load, section
-from stages.common.errors import DataError, run_stage
 from stages.common.fingerprint import fingerprint
-from stages.common.io import DATA, atomic_folder, write_json
 from stages.common.labels import Labels
 from stages.common.manifest import write_manifest
 from stages.distilling.config import Distil
@@ -23,6 +21,10 @@ from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
 from stages.encoding.case import as_read
 from stages.encoding.source import ModelFolder
+from stages.running.config import load, section
+from stages.running.errors import DataError, run_stage
+from stages.running.io import DATA, atomic_folder, write_json
+from stages.running.scratch import scratch_folder
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 
@@ -139,7 +141,6 @@ def _write_pretrained(params: Params, lessons: Lessons, student: Path, folder: P
     from stages.distilling.texts import Texts
     from stages.training.checkpoints import run_folder
 
-    source = ModelFolder(student, params.embed.max_tokens)
     # By what the student reads, what the embedder does; a word is a text of its own.
     train, validation = (
         dict(zip(as_read(texts, lowercase=params.distil.lowercase), texts, strict=True))
@@ -151,7 +152,13 @@ def _write_pretrained(params: Params, lessons: Lessons, student: Path, folder: P
     checkpoints = run_folder({**what, "seed": params.seed}, *rows)
     embed = Embedder(EMBEDDER, params.embed).embed
     known, held_out = (Texts([*texts], embed([*texts.values()])) for texts in (train, validation))
-    learnt = learn(source, known, held_out, params.distil, params.seed, folder, checkpoints)
+    with ExitStack() as opened:
+        source = ModelFolder(student, params.embed.max_tokens)
+        if params.distil.layers is not None:
+            cut = opened.enter_context(scratch_folder(folder.parent, "layers-"))
+            source.write_first_layers(params.distil.layers, cut)
+            source = ModelFolder(cut, params.embed.max_tokens)
+        learnt = learn(source, known, held_out, params.distil, params.seed, folder, checkpoints)
     logger.info("%d texts; error %.3f of the variance at epoch %d", len(train), learnt.error, learnt.epoch)
     figures = {
         "texts": len(train),

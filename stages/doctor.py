@@ -7,9 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stages.common.driver import OLDEST
-from stages.common.errors import BackendError, DataError, run_stage
-from stages.common.peak import engine_dtype, matmul_rate
-from stages.common.record import duration
 from stages.composition.compose import CONF, compose
 from stages.composition.params import Params, load_all
 from stages.hardware.disk import Volume, checkpoints_gb, download_gb, folders, lacking, stored, volumes
@@ -18,6 +15,9 @@ from stages.hardware.requirements import shortfall
 from stages.hardware.sizing import PROCESSORS, beside_engine, cpu, cpu_run, recomputes, student, teacher
 from stages.llm.connection import offered
 from stages.reading.table import table_chunks
+from stages.running.errors import BackendError, DataError, run_stage
+from stages.running.peak import engine_dtype, matmul_rate
+from stages.running.record import duration
 from stages.vocabulary.vocabulary import read_vocabulary
 
 

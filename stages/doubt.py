@@ -9,9 +9,6 @@ import numpy as np
 import pandas as pd
 
 from stages.common.arrays import FloatArray, label_indices, probability_matrix
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL, REAL
 from stages.curation.config import Curate
@@ -20,6 +17,9 @@ from stages.inference.config import Answer
 from stages.labelling.config import Label
 from stages.measures.config import Doubt
 from stages.measures.doubt import Counts, doubt, reasons
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table, write_json, write_table
 
 logger = logging.getLogger(__name__)
 TEACHER, SECOND_OPINION, STUDENT = "teacher", "second opinion", "student"

@@ -7,15 +7,15 @@ import logging
 import numpy as np
 import pandas as pd
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, METRICS, read_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL, SYNTHETIC_STEPS
 from stages.drawing.config import Draw
 from stages.drawing.pictures import STEP_NAMES, axes_limits, choose_pictures, draw_picture, write_picture, write_points
 from stages.drawing.projection import project
 from stages.embedding.stored import read_embeddings
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, METRICS, read_table
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,14 @@ import logging
 
 import pandas as pd
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table
 from stages.common.labels import Labels
 from stages.common.texts import text_id
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
 from stages.embedding.stored import write_embeddings
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from stages.common.arrays import probability_matrix
-from stages.common.config import load, section
-from stages.common.errors import run_stage
 from stages.common.gold import PEOPLE
-from stages.common.io import DATA, METRICS, atomic_path, read_table, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL, PROVENANCES
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, METRICS, atomic_path, read_table, write_table
 from stages.scoring import gain, scores
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.config import Evaluate

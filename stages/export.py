@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.config import load, section
-from stages.common.errors import ModelError, run_stage
-from stages.common.io import DATA, atomic_folder, write_json
 from stages.common.labels import Labels
 from stages.common.provenances import FINAL
 from stages.exporting.config import Export
@@ -20,6 +17,9 @@ from stages.inference.answers import student_probabilities
 from stages.inference.classifier import Classifier
 from stages.inference.config import Answer
 from stages.inference.onnx_classifier import FULL, QUANTIZED, OnnxClassifier
+from stages.running.config import load, section
+from stages.running.errors import ModelError, run_stage
+from stages.running.io import DATA, atomic_folder, write_json
 
 logger = logging.getLogger(__name__)
 

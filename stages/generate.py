@@ -10,9 +10,6 @@ import pandas as pd
 
 from stages.cluster.config import Execute
 from stages.cluster.executor import open_model
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_json, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.templates import PromptTemplate, load_template
@@ -26,6 +23,9 @@ from stages.labelling.config import Label, Prompt
 from stages.labelling.teacher import Teacher
 from stages.llm.cache import CachedModel
 from stages.llm.config import Vllm
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_json, read_table, write_json, write_table
 from stages.synthesis.config import Generate, Step
 from stages.synthesis.filters import Known
 from stages.synthesis.generation import Writer

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.errors import DataError, run_stage
 from stages.common.figures import read_figures
-from stages.common.io import DATA, METRICS, read_json
 from stages.common.provenances import FINAL, REAL
-from stages.common.record import Entry, duration, entries
+from stages.running.errors import DataError, run_stage
+from stages.running.io import DATA, METRICS, read_json
+from stages.running.record import Entry, duration, entries
 from stages.scoring.agreement import AGREEMENT
 
 

@@ -7,15 +7,15 @@ import logging
 import numpy as np
 import pandas as pd
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_folder, write_table
 from stages.common.labels import Labels
 from stages.common.manifest import write_manifest
 from stages.common.provenances import FINAL
 from stages.embedding.cosine import unit
 from stages.inference.answers import student_features
 from stages.inference.config import Answer
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, atomic_folder, write_table
 from stages.training.rows import load_rows
 
 logger = logging.getLogger(__name__)

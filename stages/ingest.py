@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, table_writer, write_json, write_table
 from stages.common.labels import Labels
 from stages.ingestion.config import Data
 from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
 from stages.ingestion.intake import Intake
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, table_writer, write_json, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_seeds
 

@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 from stages.cluster.config import Execute
 from stages.cluster.executor import open_model
-from stages.common.config import load, section
-from stages.common.errors import DataError, run_stage
-from stages.common.io import DATA, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.labelling.config import Label, Prompt
 from stages.labelling.teacher import Teacher
 from stages.llm.cache import CachedModel
 from stages.llm.config import Vllm
+from stages.running.config import load, section
+from stages.running.errors import DataError, run_stage
+from stages.running.io import DATA, read_table, write_json, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_seeds
 

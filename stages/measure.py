@@ -6,9 +6,6 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, METRICS, read_json, read_table, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.embedding.stored import read_embeddings
@@ -18,6 +15,9 @@ from stages.measures.labels import changes, curation, labelling
 from stages.measures.rows import train_counts
 from stages.measures.steps import StepMeasures, became, rejected
 from stages.measures.synthetic import Sample, as_table, measure_step
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, METRICS, read_json, read_table, write_json, write_table
 from stages.synthesis.plan import shortfall, step_wanted
 from stages.synthesis.reasons import REASONS
 from stages.weights.config import Model

@@ -6,9 +6,6 @@ import logging
 
 import numpy as np
 
-from stages.common.config import load, section
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table, write_table
 from stages.common.labels import Labels
 from stages.curation.config import Curate
 from stages.curation.written import fit_on_vocabulary
@@ -18,6 +15,9 @@ from stages.embedding.stored import read_embeddings, write_embeddings
 from stages.mixing.config import Mix
 from stages.mixing.rows import mixed_rows
 from stages.mixing.talk import sentences
+from stages.running.config import load, section
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 

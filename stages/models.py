@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import logging
 
-from stages.common.config import load, section
-from stages.common.errors import ConfigError, run_stage
-from stages.common.io import DATA
 from stages.hardware.requirements import require_hardware
 from stages.llm.config import Vllm
+from stages.running.config import load, section
+from stages.running.errors import ConfigError, run_stage
+from stages.running.io import DATA
 from stages.weights.config import Model
 from stages.weights.resolve import resolve
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import shutil
 
-from stages.common.config import load
-from stages.common.errors import ModelError, run_stage
-from stages.common.io import DATA, atomic_folder
 from stages.common.links import link_or_copy
 from stages.common.manifest import check_manifest
 from stages.common.provenances import FINAL
 from stages.reporting.figures import figures
 from stages.reporting.page import card
 from stages.reporting.run import Params, read_run
+from stages.running.config import load
+from stages.running.errors import ModelError, run_stage
+from stages.running.io import DATA, atomic_folder
 
 logger = logging.getLogger(__name__)
 

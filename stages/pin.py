@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from stages.common.errors import run_stage
-from stages.common.io import atomic_path
+from stages.running.errors import run_stage
+from stages.running.io import atomic_path
 from stages.weights.hub import commit, is_commit
 
 logger = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ import logging
 import sys
 from pathlib import Path
 
-from stages.common.errors import DataError, run_stage
-from stages.common.interruption import keeps
-from stages.common.io import DATA
 from stages.inference.load import load_classifier
 from stages.inference.streaming import Options, answer_file
 from stages.ingestion.cleaning import clean
 from stages.reading.encoding import decode
+from stages.running.errors import DataError, run_stage
+from stages.running.interruption import keeps
+from stages.running.io import DATA
 
 logger = logging.getLogger(__name__)
 

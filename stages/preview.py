@@ -12,11 +12,7 @@ import yaml
 
 from stages.cluster.executor import open_model
 from stages.common.arrays import probability_matrix
-from stages.common.config import PARAMS, read, require
-from stages.common.errors import run_stage
-from stages.common.io import DATA, atomic_path, read_json, read_table, write_json
 from stages.common.provenances import SYNTHETIC_STEPS
-from stages.common.record import RECORD
 from stages.composition.overrides import split
 from stages.composition.params import Params, load_all
 from stages.composition.small import write_drawn
@@ -26,6 +22,10 @@ from stages.llm.spending import Spent
 from stages.previewing.cost import asked, estimate, in_words
 from stages.previewing.page import page, review_table, table
 from stages.previewing.rows import review_rows, written_counts, written_rows
+from stages.running.config import PARAMS, read, require
+from stages.running.errors import run_stage
+from stages.running.io import DATA, atomic_path, read_json, read_table, write_json
+from stages.running.record import RECORD
 from stages.synthesis.plan import imbalance_plan
 from stages.vocabulary.vocabulary import read_vocabulary
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from stages.common.errors import run_stage
 from stages.composition.promote import promote
+from stages.running.errors import run_stage
 
 
 def main() -> None:

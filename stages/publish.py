@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.common.config import load
-from stages.common.errors import run_stage
 from stages.publishing.archive import write_archive
 from stages.publishing.contents import Contents, contents
 from stages.publishing.hub import check_name, push
 from stages.publishing.terms import BOTH, Params, binding, check_accepted, check_made_with, notice, table, terms
+from stages.running.config import load
+from stages.running.errors import run_stage
 
 ARCHIVE = Path("data/share.zip")
 

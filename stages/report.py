@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.common.config import load, section
-from stages.common.errors import DataError, run_stage
-from stages.common.io import DATA, atomic_path, read_json, read_table
 from stages.latency.config import Front
 from stages.latency.front import Kind, front
 from stages.listing.doubtful import doubtful
@@ -17,6 +14,9 @@ from stages.reporting import run
 from stages.reporting.figures import figures
 from stages.reporting.page import card, page
 from stages.reporting.run import Run, read_run
+from stages.running.config import load, section
+from stages.running.errors import DataError, run_stage
+from stages.running.io import DATA, atomic_path, read_json, read_table
 
 logger = logging.getLogger(__name__)
 

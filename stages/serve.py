@@ -8,10 +8,10 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from stages.common.config import PARAMS, load, section
-from stages.common.errors import run_stage
 from stages.common.labels import Labels
 from stages.correcting.config import Human
+from stages.running.config import PARAMS, load, section
+from stages.running.errors import run_stage
 from stages.serving.app import create_app
 from stages.serving.server import listen, serve
 from stages.serving.settings import LOOPBACK, Settings

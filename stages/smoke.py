@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.common.errors import run_stage
-from stages.common.io import DATA, read_table
-from stages.common.record import duration, entries
 from stages.composition.overrides import split
 from stages.composition.params import load_all
 from stages.composition.small import write_few_words, write_handful
 from stages.composition.workspace import arguments, make_workspace, whole
 from stages.inference.load import load_classifier
+from stages.running.errors import run_stage
+from stages.running.io import DATA, read_table
+from stages.running.record import duration, entries
 
 WORKSPACE = Path(".smoke")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stages.common.errors import run_stage
 from stages.common.figures import read_figures
-from stages.common.io import DATA, METRICS, read_json, write_json
 from stages.common.provenances import FINAL, SYNTHETIC_STEPS
+from stages.running.errors import run_stage
+from stages.running.io import DATA, METRICS, read_json, write_json
 from stages.scoring.summary import summary
 
 

@@ -9,15 +9,15 @@ import shutil
 import time
 from pathlib import Path
 
-from stages.common.config import load, section
-from stages.common.errors import ModelError, run_stage
 from stages.common.gold import labelled_gold
-from stages.common.io import DATA, METRICS, atomic_folder, read_json, write_json
 from stages.common.labels import Labels
 from stages.common.manifest import write_manifest
 from stages.common.provenances import PROVENANCES
 from stages.distilling.config import Distil
 from stages.inference.folder import TRAINING, check_student, read_head, write_like
+from stages.running.config import load, section
+from stages.running.errors import ModelError, run_stage
+from stages.running.io import DATA, METRICS, atomic_folder, read_json, write_json
 from stages.training.checkpoints import run_folder
 from stages.training.config import Train
 from stages.training.curves import Curves

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from stages.annotating.batch import COLUMNS
-from stages.common.io import write_table
 from stages.common.texts import text_id
+from stages.running.io import write_table
 
 CATEGORIES = (
     "бытовая техника", "обувь", "одежда", "посуда", "текстиль", "товары для детей", "украшения и аксессуары",

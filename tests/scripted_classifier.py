@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.common.arrays import FloatArray
-from stages.common.errors import run_stage
 from stages.inference.streaming import Options, answer_file
+from stages.running.errors import run_stage
 
 
 class ScriptedClassifier:

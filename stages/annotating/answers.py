@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from stages.annotating.config import STRATEGIES
-from stages.common.errors import DataError
-from stages.common.io import write_table
 from stages.common.locks import locked
-from stages.common.spreadsheet import unescape_formulas
 from stages.common.texts import text_id
 from stages.reading.table import read_whole
+from stages.running.errors import DataError
+from stages.running.io import write_table
+from stages.running.spreadsheet import unescape_formulas
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from stages.annotating.label_studio import labelling_config, tasks
-from stages.common.errors import DataError
-from stages.common.io import atomic_path, write_table
-from stages.common.spreadsheet import unescape_formulas
 from stages.common.texts import text_id
 from stages.reading.table import read_whole
+from stages.running.errors import DataError
+from stages.running.io import atomic_path, write_table
+from stages.running.spreadsheet import unescape_formulas
 
 COLUMNS = (
     "id", "text", "label", "drawn", "split", "teacher", "second_opinion", "student", "confidence", "comment",

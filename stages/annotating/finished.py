@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from stages.common.arrays import FloatArray, Vectors, probability_matrix
-from stages.common.errors import DataError
-from stages.common.io import DATA, read_table
 from stages.common.provenances import FINAL
 from stages.common.splits import SPLITS
 from stages.embedding.stored import read_embeddings
 from stages.inference.answers import student_probabilities
+from stages.running.errors import DataError
+from stages.running.io import DATA, read_table
 
 # Of more reviews in a split so many are looked at, drawn at random: a batch is some hundreds.
 MOST = 20_000

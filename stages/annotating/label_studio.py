@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from stages.common.errors import DataError
 from stages.reading.encoding import decode
+from stages.running.errors import DataError
 
 # Names that its labelling configuration gives to the text and to the answer. The answer's is a column of its exports.
 TEXT, ANSWER = "text", "label"

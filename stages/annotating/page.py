@@ -14,9 +14,9 @@ import pandas as pd
 from stages.annotating.answers import merge, read_answers
 from stages.annotating.batch import FILE, read_batch
 from stages.annotating.page_store import Logged, PageStore, Press, UnknownReviewError
-from stages.common.errors import DataError
-from stages.common.io import write_table
 from stages.common.texts import text_id
+from stages.running.errors import DataError
+from stages.running.io import write_table
 
 # Columns of the batch that the page shows.
 _SHOWN = ["id", "text", "split", "teacher", "second_opinion", "student", "confidence"]

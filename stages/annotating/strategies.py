@@ -8,8 +8,8 @@ import numpy as np
 
 from stages.annotating.config import STRATEGIES
 from stages.common.arrays import FloatArray, IntArray
-from stages.common.config import require_option
 from stages.embedding.cosine import unit
+from stages.running.config import require_option
 
 # Whose distributions `pick` gets.
 MEMBERS = ("teacher", "second_opinion", "student")

@@ -11,13 +11,13 @@ import pandas as pd
 from stages.annotating.answers import COLUMNS
 from stages.annotating.config import STRATEGIES
 from stages.annotating.label_studio import REVIEW_ID, is_export, read_export
-from stages.common.errors import DataError
-from stages.common.io import read_table, write_table
 from stages.common.labels import meant_label
-from stages.common.spreadsheet import unescape_formulas
 from stages.common.texts import letters
 from stages.ingestion.cleaning import clean
 from stages.reading.table import read_whole
+from stages.running.errors import DataError
+from stages.running.io import read_table, write_table
+from stages.running.spreadsheet import unescape_formulas
 
 # Of rows that were set aside, in `set_aside.csv`.
 SET_ASIDE = ("file", "row", "reason", "id", "text", "label")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from stages.common.errors import DataError
 from stages.common.texts import letters
+from stages.running.errors import DataError
 
 
 def unlike(written: pd.DataFrame, held_out: pd.Series) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.common.config import require, require_option, section
+from stages.running.config import require, require_option, section
 
 LOCAL = "local"
 

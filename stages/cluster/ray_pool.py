@@ -21,8 +21,8 @@ from typing import Any
 
 from stages.cluster.config import LOCAL, Execute
 from stages.cluster.replica import Replica
-from stages.common.errors import BackendError
-from stages.common.interruption import ENDING
+from stages.running.errors import BackendError
+from stages.running.interruption import ENDING
 
 # Bytes of shared memory for Ray's objects, which are names of files.
 OBJECT_STORE = 80 * 2**20

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.cluster.shards import Shard, Shards, read_shard
-from stages.common.errors import BackendError, RazmetkaError
-from stages.common.work import counted
 from stages.llm.backend import Backend, Refusal, open_backend
 from stages.llm.cache import Asking, choosing, completing
 from stages.llm.config import Vllm
 from stages.llm.questions import sampling
+from stages.running.errors import BackendError, RazmetkaError
+from stages.running.work import counted
 
 logger = logging.getLogger(__name__)
 

@@ -29,10 +29,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common.errors import DataError
-from stages.common.io import atomic_path
 from stages.llm.checks import Read
 from stages.llm.questions import Question
+from stages.running.errors import DataError
+from stages.running.io import atomic_path
 
 logger = logging.getLogger(__name__)
 

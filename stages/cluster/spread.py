@@ -13,12 +13,12 @@ from stages.cluster.ray_pool import Pool
 from stages.cluster.replica import Replica
 from stages.cluster.shards import Shard, Shards, divided, read_answers
 from stages.common.cache import cache_folder
-from stages.common.work import counted
 from stages.llm import checks
 from stages.llm.backend import Backend, Choice, Completion, Refusal, Sampling
 from stages.llm.checks import Answer, Read
 from stages.llm.config import Vllm
 from stages.llm.questions import Question, question_key, to_choose, to_complete
+from stages.running.work import counted
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""What every package stands on: configuration, files, texts, arrays."""
+"""What several packages share: labels, texts, arrays, caches and locks."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 
 VARIABLE = "RAZMETKA_CACHE"
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.common.errors import DataError
 from stages.common.locks import locked
+from stages.running.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.io import TEXTS
-from stages.common.spreadsheet import unescape_formulas
+from stages.running.io import TEXTS
+from stages.running.spreadsheet import unescape_formulas
 
 
 def read_figures(path: Path) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.errors import DataError
-from stages.common.io import read_table
+from stages.running.errors import DataError
+from stages.running.io import read_table
 
 logger = logging.getLogger(__name__)
 

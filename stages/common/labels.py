@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from stages.common.config import require, section
+from stages.running.config import require, section
 
 
 @section

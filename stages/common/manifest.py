@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from stages.common.errors import ModelError, RazmetkaError
 from stages.common.sha256 import file_digest
+from stages.running.errors import ModelError, RazmetkaError
 
 MANIFEST = "manifest.json"
 # Beyond it a file is known by its size alone: to read gigabytes of weights takes as long as to use them.

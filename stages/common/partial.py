@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common.errors import DataError
-from stages.common.io import atomic_path, read_json, write_json
+from stages.running.errors import DataError
+from stages.running.io import atomic_path, read_json, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 import jinja2
 import jinja2.meta
 
-from stages.common.config import read_utf8
-from stages.common.errors import ConfigError
+from stages.running.config import read_utf8
+from stages.running.errors import ConfigError
 
 _JINJA = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
 

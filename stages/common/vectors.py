@@ -18,8 +18,8 @@ import numpy as np
 from stages.common.arrays import Vectors
 from stages.common.cache import cache_folder
 from stages.common.database import KEYS_AT_A_TIME, Database
-from stages.common.errors import ModelError
-from stages.common.progress import Progress
+from stages.running.errors import ModelError
+from stages.running.progress import Progress
 
 # Gives the vectors of texts in their order, as many at a time as it likes: each part is on disk before the next.
 Compute = Callable[[Sequence[str]], Iterator[Vectors]]

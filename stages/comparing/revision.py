@@ -14,7 +14,7 @@ from dvc.repo import Repo
 from dvc.scm import RevError, SCMError
 from dvc_data.index import DataIndexDirError
 
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 
 LOCK = "dvc.lock"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.config import PARAMS, read
-from stages.common.errors import DataError
 from stages.common.figures import read_figures
-from stages.common.io import DATA, METRICS, read_json, read_table
+from stages.running.config import PARAMS, read
+from stages.running.errors import DataError
+from stages.running.io import DATA, METRICS, read_json, read_table
 
 SCORES = METRICS / "scores.csv"
 SUMMARY = METRICS / "summary.json"

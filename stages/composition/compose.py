@@ -10,11 +10,11 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from stages.common.config import parse
-from stages.common.errors import ConfigError
-from stages.common.io import atomic_path
 from stages.composition.overrides import readable
 from stages.composition.params import Params, load_all
+from stages.running.config import parse
+from stages.running.errors import ConfigError
+from stages.running.io import atomic_path
 
 CONF = Path("conf")
 

@@ -6,8 +6,6 @@ import logging
 from pathlib import Path
 
 from stages.annotating.answers import read_answers
-from stages.common.config import require
-from stages.common.io import DATA
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.common.templates import load_template
 from stages.common.texts import letters
@@ -16,6 +14,8 @@ from stages.composition.room import too_long
 from stages.correcting.matching import numbered, require_labels
 from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
 from stages.ingestion.intake import Intake
+from stages.running.config import require
+from stages.running.io import DATA
 from stages.vocabulary.vocabulary import read_vocabulary
 
 logger = logging.getLogger(__name__)

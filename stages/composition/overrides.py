@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 
 # Quotes and brackets that open a value keep the spaces in it; an apostrophe within a word is one.
 WORD = re.compile(r"""(?:(?<![^\s=])(?:'[^']*'|"[^"]*"|\[[^\]]*\]|\{[^}]*\})|\S)+""")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from stages.annotating.config import Annotate
 from stages.cluster.config import Execute
-from stages.common.config import PARAMS, checked, read, require, section
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.correcting.config import Human
@@ -22,6 +21,7 @@ from stages.latency.config import Benchmark, Front
 from stages.llm.config import Server, Vllm
 from stages.measures.config import Doubt
 from stages.mixing.config import Mix
+from stages.running.config import PARAMS, checked, read, require, section
 from stages.scoring.config import Evaluate
 from stages.synthesis.config import Generate, Step
 from stages.synthesis.plan import Plan

@@ -10,11 +10,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from stages.common.config import PARAMS
-from stages.common.errors import ConfigError
-from stages.common.io import atomic_path
 from stages.composition.compose import CONF, compose
 from stages.composition.params import Params, load_all
+from stages.running.config import PARAMS
+from stages.running.errors import ConfigError
+from stages.running.io import atomic_path
 
 # The line of conf/config.yaml that names the overlay.
 SELECTED = re.compile(r"^(\s*- experiment: )(\S+)$", re.MULTILINE)

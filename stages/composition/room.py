@@ -9,8 +9,8 @@ from stages.vocabulary.vocabulary import Vocabulary
 # Characters a token of Qwen's vocabulary: of our prompts, which are Russian with some Markdown, at the least (measured:
 # 2.33 to 2.54); of the sample's reviews on average, and of the worst of them. Other alphabets may have fewer.
 PROMPT, REVIEW, WORST_REVIEW = 2.3, 2.5, 1.33
-# What the chat template adds, the line before the answer, and the longest name of a category.
-AROUND = 48
+# What the chat template adds, the line before the answer, the longest name of a category, and the filler.
+AROUND = 80
 
 
 def label_tokens(params: Params, vocabulary: Vocabulary, characters_a_token: float = WORST_REVIEW) -> int:

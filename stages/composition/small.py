@@ -15,10 +15,10 @@ import pandas as pd
 import yaml
 from omegaconf import OmegaConf
 
-from stages.common.io import atomic_path, write_table
 from stages.composition.params import Params
 from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
 from stages.ingestion.intake import Intake
+from stages.running.io import atomic_path, write_table
 from stages.vocabulary.vocabulary import read_seeds, read_vocabulary
 
 # Reviews of each split: twenty, whatever the hashes of a handful would have made of them.

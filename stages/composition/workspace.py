@@ -17,12 +17,12 @@ import yaml
 from dvc.config import Config
 from dvc.repo import Repo
 
-from stages.common.config import PARAMS, read
-from stages.common.io import atomic_path
 from stages.composition.compose import CONF, compose
 from stages.composition.inputs import check_inputs
 from stages.composition.params import Params, load_all
 from stages.composition.small import capped, located
+from stages.running.config import PARAMS, read
+from stages.running.io import atomic_path
 
 # What the stages run by; they are the user's, as they are now.
 SHARED = ("stages", "conf")

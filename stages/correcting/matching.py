@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from stages.common.errors import DataError
 from stages.common.texts import letters
+from stages.running.errors import DataError
 
 # What an answer is good for; by the review's split, so that nothing is scored that was learnt from.
 ROLES = {"train": "learnt", "validation": "temperature", "test": "scored"}

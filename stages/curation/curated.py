@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from stages.common.arrays import probability_matrix
-from stages.common.io import DATA
 from stages.curation.config import Curate
 from stages.curation.policy import apply_policy, likely_errors
 from stages.curation.second_opinion import SecondOpinion
 from stages.embedding.stored import read_embeddings
+from stages.running.io import DATA
 
 
 def curated(labelled: pd.DataFrame, opinion: SecondOpinion, names: list[str], settings: Curate) -> pd.DataFrame:

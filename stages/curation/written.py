@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from stages.common.arrays import Vectors
-from stages.common.io import DATA, read_table
 from stages.common.texts import text_id
 from stages.curation.second_opinion import SecondOpinion
 from stages.embedding.stored import read_embeddings
+from stages.running.io import DATA, read_table
 from stages.vocabulary.vocabulary import Vocabulary
 
 

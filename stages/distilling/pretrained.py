@@ -18,12 +18,12 @@ from torch import nn
 from transformers import AutoTokenizer, DataCollatorWithPadding, EvalPrediction, TrainingArguments, set_seed
 
 from stages.common.arrays import Vectors
-from stages.common.peak import engine_dtype
 from stages.distilling.config import Distil
 from stages.distilling.texts import Texts
 from stages.encoding.graph import pooled
 from stages.encoding.means import TokenMeans, means_space
 from stages.encoding.source import ModelFolder
+from stages.running.peak import engine_dtype
 from stages.training.checkpoints import last_whole
 from stages.training.trainer import ALWAYS, Checkpointed, OneCard, StepProgress
 

@@ -14,11 +14,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from stages.common.arrays import Vectors
-from stages.common.progress import Progress
 from stages.distilling.config import Distil
 from stages.distilling.texts import Texts
 from stages.distilling.words import PADDING, START, UNKNOWN, Vocabulary
 from stages.encoding.static_encoder import StaticEncoder, StaticEncoderConfig
+from stages.running.progress import Progress
 
 # The weight of tokens that say nothing: beside any other they have no share.
 SILENT = -10_000.0

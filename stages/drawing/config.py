@@ -1,16 +1,15 @@
-"""Section `draw`: the one UMAP fit that all pictures share."""
+"""Section `draw`: the one t-SNE fit that all pictures share."""
 
 from __future__ import annotations
 
-from stages.common.config import require, section
+from stages.running.config import require, section
 
 
 @section
 class Draw:
-    """UMAP's `n_neighbors` and `min_dist`."""
+    """t-SNE's perplexity: about how many neighbours a row keeps near."""
 
-    neighbors: int
-    min_dist: float
+    perplexity: float
 
     def __post_init__(self) -> None:
-        require(self.neighbors >= 2, f"draw.neighbors={self.neighbors} must be 2 or more")
+        require(self.perplexity >= 1, f"draw.perplexity={self.perplexity} must be 1 or more")

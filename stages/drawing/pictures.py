@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
-from stages.common.io import atomic_path, write_table
+from stages.running.io import atomic_path, write_table
 
 # Pictures speak of the result of a step, tables of where a row comes from.
 STEP_NAMES = {"real": "original", "base": "initial", "paraphrase": "paraphrase", "style": "final"}
@@ -75,7 +75,7 @@ def draw_picture(picture: Picture, names: Sequence[str], limits: Limits) -> Figu
     Every class is in the legend of every picture, so that the axes have the same place and size in all of them.
     """
     figure = Figure(figsize=(10, 8), layout="constrained")
-    axes = figure.add_subplot(xlim=limits[0], ylim=limits[1], xlabel="UMAP 1", ylabel="UMAP 2")
+    axes = figure.add_subplot(xlim=limits[0], ylim=limits[1], xlabel="t-SNE 1", ylabel="t-SNE 2")
     is_real = picture.points["provenance"] == "real"
     axes.set_title(f"{picture.title}\n{is_real.sum():,} real, {(~is_real).sum():,} synthetic")
     styles: dict[str, dict[str, Any]] = {

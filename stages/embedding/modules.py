@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.common.arrays import Vectors
-from stages.common.errors import ModelError
-from stages.common.io import read_json
+from stages.running.errors import ModelError
+from stages.running.io import read_json
 
 # How pooling is called in `1_Pooling/config.json`, by versions of sentence-transformers, and here.
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from stages.common.arrays import Vectors
-from stages.common.errors import DataError
-from stages.common.io import atomic_path, write_table
+from stages.running.errors import DataError
+from stages.running.io import atomic_path, write_table
 
 
 def write_embeddings(folder: Path, ids: Sequence[str], embeddings: Vectors) -> None:

@@ -19,13 +19,13 @@ import numpy as np
 
 from stages.common.arrays import Vectors
 from stages.common.cache import cache_folder
-from stages.common.errors import card_memory
 from stages.common.fingerprint import code_fingerprint, fingerprint
-from stages.common.io import atomic_path
-from stages.common.peak import physical_cores
 from stages.common.vectors import VectorStore, space
-from stages.common.work import Usage, encoder
 from stages.encoding.runtime import open_graph
+from stages.running.errors import card_memory
+from stages.running.io import atomic_path
+from stages.running.peak import physical_cores
+from stages.running.work import Usage, encoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

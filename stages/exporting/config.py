@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.common.config import require, section
+from stages.running.config import require, section
 
 
 @section

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.common.io import read_json
 from stages.common.links import link_or_copy
 from stages.exporting.graph import write_classifier
 from stages.exporting.quantization import write_quantized
 from stages.inference.folder import read_labels
 from stages.inference.onnx_classifier import DESCRIPTION, FULL, QUANTIZED, TOKENIZER, describe
+from stages.running.io import read_json
 
 
 def write_onnx(source: Path, folder: Path) -> None:

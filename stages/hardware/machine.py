@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 from stages.common.driver import Driver, installed_driver, why_torch_sees_none
-from stages.common.peak import physical_cores
 from stages.hardware.compiler import missing_compiler
+from stages.running.peak import physical_cores
 
 GIB = 2**30
 # Instruction sets that decide how fast a processor multiplies matrices, the best first.

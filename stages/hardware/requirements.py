@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.common.driver import installed_driver, why_torch_sees_none
-from stages.common.errors import ConfigError
 from stages.hardware.compiler import missing_compiler
 from stages.hardware.machine import Card, usable_cards
 from stages.llm.config import Vllm
+from stages.running.errors import ConfigError
 
 
 def shortfall(engine: Vllm, cards: Sequence[Card], no_card: str = "") -> str:

@@ -4,7 +4,7 @@ A matrix product of P weights costs 2P operations a token (Kaplan et al. 2020, s
 by arithmetic, writing an answer token by token by memory. Processors reach a share of their peak; the shares come from
 published measurements that docs/gpu.md names, and `benchmarks/gpu_sizing.py` compares both: take it for the order of
 magnitude. A processor without a card is measured where it stands, and a whole run on it told by
-`stages/common/work.py`, as stages tell their own part of it.
+`stages/running/work.py`, as stages tell their own part of it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from stages.common.peak import engine_dtype, matmul_rate, memory_rate
 from stages.common.provenances import PROVENANCES
-from stages.common.work import MATMUL_SHARE, Expected, Weights
 from stages.composition.params import Params
 from stages.hardware.machine import GIB
 from stages.llm.config import Vllm
+from stages.running.peak import engine_dtype, matmul_rate, memory_rate
+from stages.running.work import MATMUL_SHARE, Expected, Weights
 from stages.training.config import Train
 
 # A review of the sample in tokens, of Qwen's vocabulary of 152,000 and of EmbeddingGemma's of 262,000, to which XLM-R's
@@ -25,9 +25,9 @@ from stages.training.config import Train
 REVIEW, STUDENT_REVIEW = 58, 47
 # What is written for a category, or a single word of it, against such a review: of their tokens.
 WRITTEN_TEXT, WORD = 0.85, 0.2
-# What the prefix cache cannot hold of a labelling prompt: the review, half a block of 16, the turn's end and the start
-# of the answer. The whole prompt counts for attention and the cache.
-UNCACHED, PROMPT = REVIEW + 24, 600
+# What the prefix cache cannot hold of a labelling prompt: the review, the turn's end and the start of the answer. The
+# whole prompt counts for attention and the cache.
+UNCACHED, PROMPT = REVIEW + 13, 600
 EXPLANATION, WRITTEN = 40, 60
 # A candidate is shown examples that it shares with seven others; what the prefix cache did not have of them on a card
 # is in benchmarks/teacher_card.json.

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.special import softmax
 
 from stages.common.arrays import FloatArray, Vectors
-from stages.common.errors import DataError
-from stages.common.io import read_json
 from stages.encoding.case import as_read
 from stages.encoding.means import TokenMeans
 from stages.inference.features import head_inputs
 from stages.inference.folder import TRAINING, encoder_space, read_head, read_labels, read_tokenizer
+from stages.running.errors import DataError
+from stages.running.io import read_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -11,9 +11,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import stages.encoding.sentence_classifier  # noqa: F401  # transformers learns of its architecture
 from stages.common.arrays import FloatArray
-from stages.common.errors import ModelError
 from stages.encoding.quiet import quiet_transformers
 from stages.inference.folder import REMEDY, read_labels
+from stages.running.errors import ModelError
 
 
 class Classifier:

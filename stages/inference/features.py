@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from stages.common.arrays import Vectors
-from stages.common.errors import card_memory
 from stages.common.fingerprint import code_fingerprint
 from stages.common.vectors import VectorStore
+from stages.running.errors import card_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

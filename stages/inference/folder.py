@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from stages.common.errors import ModelError
 from stages.common.fingerprint import fingerprint
-from stages.common.io import read_json, write_json
 from stages.common.links import link_or_copy
 from stages.common.manifest import MANIFEST, check_manifest, write_manifest
 from stages.common.vectors import space
 from stages.inference.features import last_linear
 from stages.inference.head import Head, lexicon_of
+from stages.running.errors import ModelError
+from stages.running.io import read_json, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from stages.common.errors import ModelError
 from stages.common.manifest import MANIFEST, check_manifest, write_manifest
-from stages.common.peak import physical_cores
 from stages.encoding.runtime import EMBEDDING, open_graph
+from stages.running.errors import ModelError
+from stages.running.peak import physical_cores
 
 if TYPE_CHECKING:
     # For the types alone: it imports pandas.

@@ -12,8 +12,8 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common.io import Rows
-from stages.common.spreadsheet import defused
+from stages.running.io import Rows
+from stages.running.spreadsheet import defused
 
 
 @contextmanager

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stages.common.arrays import FloatArray
-from stages.common.errors import DataError
 from stages.common.fingerprint import code_fingerprint, fingerprint
 from stages.common.partial import Partial, open_partial
-from stages.common.progress import Progress
 from stages.common.sha256 import file_digest
 from stages.inference.output import open_output
 from stages.ingestion import cleaning
 from stages.reading.table import table_chunks, texts
+from stages.running.errors import DataError
+from stages.running.progress import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from stages.common.config import require, section
 from stages.common.gold import PEOPLE
+from stages.running.config import require, section
 
 
 @section

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.errors import DataError
 from stages.common.texts import letters
 from stages.ingestion.config import Data
 from stages.ingestion.intake import letters_of, take_in_gold, without
 from stages.ingestion.tables import GOLD
 from stages.reading.table import numbered_chunks, read_whole, texts
+from stages.running.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from stages.common.errors import DataError
 from stages.common.labels import meant_label
 from stages.common.texts import letters, text_id
 from stages.ingestion.cleaning import MAX_RAW_CHARS, clean
 from stages.ingestion.config import Data
 from stages.ingestion.personal_data import mask_personal_data
 from stages.ingestion.tables import GOLD, REVIEWS
+from stages.running.errors import DataError
 
 # Fewer rows cannot be cut into a train and a validation split.
 FEW = 3

@@ -9,11 +9,14 @@ from itertools import repeat
 
 import pandas as pd
 
-from stages.common.config import require
 from stages.common.templates import PromptTemplate, load_template
 from stages.labelling.config import Prompt
 from stages.labelling.demonstrations import Demonstrations, Example
 from stages.llm.backend import Backend
+from stages.running.config import require
+
+# Reviews whose prompts have in common what all prompts have.
+UNLIKE = ("а", "Z", "5")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class Prompter:
 
     def render(self, reviews: Sequence[str], labels: Sequence[str]) -> list[str]:
         """The prompt of each review, with the categories listed in the order of `labels`."""
+        filler = self.backend.filler(self._rendered(UNLIKE, labels))
+        return [filler + prompt for prompt in self._rendered(reviews, labels)]
+
+    def _rendered(self, reviews: Sequence[str], labels: Sequence[str]) -> list[str]:
         shown: Iterable[list[Example]] = repeat([], len(reviews))
         if self.prompt.demonstrations:
             shown = self._demonstrations.nearest(reviews, self.prompt.demonstrations)

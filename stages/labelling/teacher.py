@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 
 from stages.common.arrays import BoolArray, FloatArray
-from stages.common.config import require
-from stages.common.errors import BackendError
 from stages.labelling.calibration import batch_prior, calibrate, contextual_prior
 from stages.labelling.config import Label, Prompt
 from stages.labelling.explaining import Explained, explained, unexplained
@@ -19,6 +17,8 @@ from stages.labelling.prompting import Prompter
 from stages.labelling.voting import average, margin, rotated
 from stages.llm.backend import Choice, Refusal, Sampling
 from stages.llm.cache import CachedModel
+from stages.running.config import require
+from stages.running.errors import BackendError
 
 
 @dataclass(frozen=True)

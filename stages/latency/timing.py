@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from stages.common.arrays import FloatArray
-from stages.common.progress import Progress
 from stages.latency.config import Benchmark
+from stages.running.progress import Progress
 
 Classify = Callable[[Sequence[str]], Any]
 

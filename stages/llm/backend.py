@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 from stages.common.digests import kept_digest
 from stages.common.driver import installed_driver, why_torch_sees_none
-from stages.common.errors import BackendError, ConfigError
 from stages.common.fingerprint import fingerprint
-from stages.common.io import read_json
 from stages.common.manifest import check_weights
 from stages.llm.config import Vllm
 from stages.llm.spending import Spent
+from stages.running.errors import BackendError, ConfigError
+from stages.running.io import read_json
 
 # What stage `models` writes beside the weights.
 NOTE = "provenance.json"
@@ -90,6 +90,10 @@ class Backend(Protocol):
 
     def neutralise(self, text: str) -> str:
         """Return untrusted text without the model's control tokens."""
+        ...
+
+    def filler(self, prompts: Sequence[str]) -> str:
+        """What to put before `prompts`, and any that begin as all of these do, to have them read faster."""
         ...
 
     def choose(

@@ -22,14 +22,14 @@ from typing import Any, Generic
 
 from stages.common.cache import cache_folder
 from stages.common.database import KEYS_AT_A_TIME, Database
-from stages.common.errors import BackendError, RazmetkaError
-from stages.common.progress import Progress
 from stages.llm import checks
 from stages.llm.backend import Backend, Choice, Completion, Refusal, Sampling
 from stages.llm.checks import Answer, Read
 from stages.llm.claims import TABLE, Claims
 from stages.llm.questions import question_key, to_choose, to_complete
 from stages.llm.spending import Spent
+from stages.running.errors import BackendError, RazmetkaError
+from stages.running.progress import Progress
 
 logger = logging.getLogger(__name__)
 

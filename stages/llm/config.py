@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from stages.common.config import require, require_option, section
+from stages.running.config import require, require_option, section
 
 
 @section

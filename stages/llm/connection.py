@@ -25,11 +25,11 @@ from openai import (
     OpenAIError,
 )
 
-from stages.common.errors import BackendError
-from stages.common.work import counted
 from stages.llm.backend import Refusal
 from stages.llm.config import Server
 from stages.llm.spending import Spent
+from stages.running.errors import BackendError
+from stages.running.work import counted
 
 # Seconds in which a server takes a connection, and in which it has to say which models it has.
 CONNECT = 10.0

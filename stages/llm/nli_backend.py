@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from stages.common.errors import BackendError, ModelError
 from stages.llm.backend import Choice, Completion, Sampling, model_identity, model_name
 from stages.llm.config import Vllm
+from stages.running.errors import BackendError, ModelError
 
 
 class NliBackend:
@@ -48,6 +48,10 @@ class NliBackend:
         for token in self._tokenizer.all_special_tokens:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
+
+    def filler(self, prompts: Sequence[str]) -> str:
+        """Nothing."""
+        return ""
 
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None

@@ -18,14 +18,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.common.config import checked, read
-from stages.common.errors import BackendError, ModelError
 from stages.llm.answer_tree import answer_logprobs, branching_nodes
 from stages.llm.backend import Choice, Completion, Refusal, Sampling
 from stages.llm.config import SERVED, Server, Vllm
 from stages.llm.connection import Connection, Refused
 from stages.llm.spending import Spent
 from stages.llm.top_logprobs import distribution, places, voted
+from stages.running.config import checked, read
+from stages.running.errors import BackendError, ModelError
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,10 @@ class OpenAIBackend:
     def neutralise(self, text: str) -> str:
         """Break what is, or looks like, a control token of the common families, and drop the marks of `render`."""
         return CONTROL.sub(lambda found: f"{found[0]} ", text.replace("\x1e", "").replace("\x1f", ""))
+
+    def filler(self, prompts: Sequence[str]) -> str:
+        """Nothing."""
+        return ""
 
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None

@@ -37,6 +37,10 @@ class ScriptedBackend:
         """Return the text as it is."""
         return text
 
+    def filler(self, prompts: Sequence[str]) -> str:
+        """Nothing."""
+        return ""
+
     def choose(
         self, prompts: Sequence[str], answers: Sequence[str], reasoning: Sampling | None = None
     ) -> Iterator[tuple[int, Choice]]:

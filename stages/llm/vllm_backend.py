@@ -18,15 +18,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from stages.common.errors import BackendError, ModelError, card_memory, lacks_memory
-from stages.common.io import read_json
-from stages.common.peak import engine_dtype, physical_cores
-from stages.common.progress import Progress
-from stages.common.record import duration
-from stages.common.work import LONG, Expected, Usage, Weights, fresh_tokens, language_model
 from stages.llm.answer_tree import answer_logprobs, branching_nodes
 from stages.llm.backend import Choice, Completion, Refusal, Sampling, model_identity, model_name, require_card
 from stages.llm.config import Vllm
+from stages.running.errors import BackendError, ModelError, card_memory, lacks_memory
+from stages.running.io import read_json
+from stages.running.peak import engine_dtype, physical_cores
+from stages.running.progress import Progress
+from stages.running.record import duration
+from stages.running.work import LONG, Expected, Usage, Weights, fresh_tokens, language_model
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +102,16 @@ class VllmBackend:
         for token in self.control_tokens:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
+
+    def filler(self, prompts: Sequence[str]) -> str:
+        """As many tokens of padding as make what `prompts` share fill whole blocks of the prefix cache.
+
+        Only whole blocks are found again: without it, half a block on average is computed anew for each prompt.
+        """
+        token = self.tokenizer.pad_token or self.tokenizer.eos_token or ""
+        alike = (len(set(tokens)) == 1 for tokens in zip(*map(self._encode, prompts), strict=False))
+        shared = sum(1 for _ in itertools.takewhile(bool, alike))
+        return token * (-shared % (self.settings.block_size or DEFAULT_BLOCK))
 
     @cached_property
     def control_tokens(self) -> list[str]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.record import RECORD, Entry, duration
 from stages.llm.config import Server
 from stages.llm.spending import Spent, cost
+from stages.running.record import RECORD, Entry, duration
 
 COLUMNS = ["stage", "questions", "fresh_tokens", "written_tokens", "seconds", "cost"]
 

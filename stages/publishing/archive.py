@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-from stages.common.io import atomic_path
-from stages.common.progress import Progress
 from stages.publishing.contents import Contents
+from stages.running.io import atomic_path
+from stages.running.progress import Progress
 
 MIB = 2**20
 # The first day that a ZIP can name: the same files are the same bytes, whenever.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.common.io import DATA, read_json
 from stages.common.manifest import MANIFEST, check_manifest
 from stages.publishing.errors import PublishError
+from stages.running.io import DATA, read_json
 
 NOTICE = "NOTICE"
 # What stands beside the files of the manifests, by what is shared.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.common.errors import RazmetkaError
+from stages.running.errors import RazmetkaError
 
 
 class PublishError(RazmetkaError):

@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.common.config import PARAMS, read, section
-from stages.common.errors import ConfigError
 from stages.common.licences import licence, licence_key
 from stages.curation.config import Curate
 from stages.distilling.config import Distil
 from stages.ingestion.config import Data
 from stages.publishing.errors import PublishError
+from stages.running.config import PARAMS, read, section
+from stages.running.errors import ConfigError
 from stages.synthesis.config import Generate
 from stages.weights.config import Model
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 
 # Bytes read at a time.
 BLOCK = 2**20

@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import DataError
 from stages.reading.encoding import MAX_LINE, UTF8, path_lines, spelled
 from stages.reading.rows import HEADER_WITHIN, Row, Rows, header_in, name_of, names_of
+from stages.running.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 
 # The marks that stand before a text, the longer first: one begins as another does.
 _MARKS = {

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import DataError
 from stages.reading.encoding import path_lines
 from stages.reading.rows import Row, Rows
+from stages.running.errors import DataError
 
 
 def json_rows(path: Path, encoding: str, blocks: Callable[[], Iterable[bytes]]) -> Rows:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common.errors import DataError
 from stages.reading.content import BLOCK
+from stages.running.errors import DataError
 
 
 def parquet_chunks(path: Path, chunk_rows: int, limit: int | None) -> Iterator[pa.Table]:

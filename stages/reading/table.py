@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from stages.common.errors import DataError
 from stages.reading.content import Kind, blocks, kind_of
 from stages.reading.delimited import delimited_rows, listed
 from stages.reading.encoding import detect
@@ -19,6 +18,7 @@ from stages.reading.json_lines import json_rows
 from stages.reading.parquet import parquet_chunks
 from stages.reading.rows import Rows
 from stages.reading.workbook import workbook_rows
+from stages.running.errors import DataError
 
 logger = logging.getLogger(__name__)
 

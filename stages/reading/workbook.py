@@ -11,9 +11,9 @@ from typing import Any
 
 from python_calamine import CalamineError, load_workbook
 
-from stages.common.errors import DataError
 from stages.reading.delimited import listed
 from stages.reading.rows import HEADER_WITHIN, Row, Rows, header_in, names_of
+from stages.running.errors import DataError
 
 logger = logging.getLogger(__name__)
 

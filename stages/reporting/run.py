@@ -9,16 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from stages.common.config import section
-from stages.common.errors import DataError
 from stages.common.figures import read_figures
-from stages.common.io import DATA, METRICS, read_json, read_table
 from stages.common.labels import Labels
 from stages.common.provenances import SYNTHETIC_STEPS
 from stages.curation.config import Curate
 from stages.distilling.config import Distil
 from stages.ingestion.config import Data
 from stages.labelling.config import Label, Prompt
+from stages.running.config import section
+from stages.running.errors import DataError
+from stages.running.io import DATA, METRICS, read_json, read_table
 from stages.scoring.config import Evaluate
 from stages.scoring.gain import Gain
 from stages.scoring.scores import ClassScore

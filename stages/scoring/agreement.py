@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.common.errors import DataError
-from stages.common.io import read_table
+from stages.running.errors import DataError
+from stages.running.io import read_table
 
 # Stands where the name of a gold set would: nobody shall read these numbers as scores against truth.
 AGREEMENT = "agreement_with_teacher"

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from stages.common.arrays import IntArray
-from stages.common.io import atomic_path
+from stages.running.io import atomic_path
 
 DPI = 160
 

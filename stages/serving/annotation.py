@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 from stages.serving.body import asked
 from stages.serving.pages import page
 from stages.serving.settings import Limits

@@ -14,10 +14,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
-from stages.common.errors import ModelError
 from stages.inference.load import EXPORTED
 from stages.inference.onnx_classifier import OnnxClassifier
 from stages.pages.templates import SHARED
+from stages.running.errors import ModelError
 from stages.serving.annotation import annotation_router
 from stages.serving.asking import Asking
 from stages.serving.batching import Batcher, Student

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel
 
-from stages.common.errors import DataError
 from stages.common.manifest import check_manifest
 from stages.embedding.cosine import unit
+from stages.running.errors import DataError
 
 if TYPE_CHECKING:
     from stages.common.arrays import FloatArray, Vectors

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from stages.common.errors import ConfigError
-from stages.common.interruption import ENDING
+from stages.running.errors import ConfigError
+from stages.running.interruption import ENDING
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 from stages.serving.batching import Batcher, OverloadedError
 from stages.serving.body import parts
 from stages.serving.settings import Limits

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 
 
 @cache

@@ -7,8 +7,8 @@ from dataclasses import field
 
 import pandas as pd
 
-from stages.common.config import require, section
 from stages.common.provenances import SYNTHETIC_STEPS
+from stages.running.config import require, section
 
 
 @section

@@ -12,7 +12,7 @@ from typing import Any
 
 from stages.common.cache import cache_folder
 from stages.common.fingerprint import fingerprint
-from stages.common.io import read_json, write_json
+from stages.running.io import read_json, write_json
 
 logger = logging.getLogger(__name__)
 

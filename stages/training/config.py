@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
-from stages.common.config import require, require_option, section
+from stages.running.config import require, require_option, section
 
 
 @section

@@ -11,13 +11,13 @@ import torch
 
 from stages.common.arrays import Vectors
 from stages.common.fingerprint import code_fingerprint, fingerprint
-from stages.common.io import read_json
 from stages.common.vectors import space
 from stages.encoding.case import as_read
 from stages.encoding.means import TokenMeans, means_space
 from stages.encoding.source import ModelFolder
 from stages.inference.features import head_inputs, last_linear
 from stages.inference.head import Head
+from stages.running.io import read_json
 from stages.training.config import Train
 
 if TYPE_CHECKING:

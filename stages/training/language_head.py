@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
-from stages.common.config import require
 from stages.inference.head import Head
+from stages.running.config import require
 
 
 def is_language_model(config: Any) -> bool:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from stages.common.arrays import FloatArray, Vectors
-from stages.common.errors import DataError, card_memory
 from stages.inference.features import compute_head_inputs, last_linear
 from stages.inference.head import Head
+from stages.running.errors import DataError, card_memory
 from stages.training.checkpoints import last_whole
 from stages.training.config import Train
 from stages.training.curves import Curves

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from stages.common.config import require
+from stages.running.config import require
 from stages.training.config import Lora
 from stages.training.student import head_parameters
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, one_hot
 
-from stages.common.config import require, require_option
+from stages.running.config import require, require_option
 from stages.training.config import Loss
 
 Entry = TypeVar("Entry")

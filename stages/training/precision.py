@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stages.common.config import require
+from stages.running.config import require
 
 
 def require_precision(precision: str) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import check_cuda_p2p_ib_support
 from torch.multiprocessing.spawn import start_processes
 
-from stages.common.config import require
-from stages.common.interruption import PR_SET_PDEATHSIG
+from stages.running.config import require
+from stages.running.interruption import PR_SET_PDEATHSIG
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,9 @@ def _help(index: int, work: Callable[..., object], arguments: tuple[Any, ...]) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    first = parent_process()
+    if first is None or os.getppid() != first.pid:
+        return  # it ended before it could be said that this one ends with it
     os.environ["RANK"] = os.environ["LOCAL_RANK"] = str(1 + index)
     work(*arguments)
     _leave()

@@ -13,9 +13,9 @@ import torch
 from pyarrow import parquet
 
 from stages.common.arrays import FloatArray, IntArray
-from stages.common.errors import DataError
 from stages.common.manifest import check_manifest
 from stages.common.provenances import HUMAN, PROVENANCES
+from stages.running.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset

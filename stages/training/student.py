@@ -21,7 +21,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from stages.common.config import require
 from stages.encoding.case import LOWER
 from stages.encoding.quiet import quiet_transformers
 from stages.encoding.sentence_classifier import (
@@ -30,7 +29,9 @@ from stages.encoding.sentence_classifier import (
     SentenceClassifierConfig,
     encoder_class,
 )
+from stages.encoding.source import keep_layers
 from stages.inference.head import lexicon_of
+from stages.running.config import require
 from stages.training.config import Train
 from stages.training.language_head import first_tokens, is_language_model, language_head
 
@@ -53,12 +54,7 @@ def build_student(
     halves = config.model_type in WITH_DECODER and train.precision == "fp16"
     require(not halves, f"train.precision=fp16: {folder} is a T5, which overflows in it; bf16 or fp32 do")
     if train.layers is not None:
-        available = config.num_hidden_layers
-        require(1 <= train.layers <= available, f"train.layers={train.layers}, but {folder} has {available} layers")
-        config.num_hidden_layers = train.layers
-        # Gemma's layers are of two kinds, told one by one.
-        if getattr(config, "layer_types", None):
-            config.layer_types = config.layer_types[: train.layers]
+        keep_layers(config, train.layers, "train.layers", folder)
     plain = AutoTokenizer.from_pretrained(folder)
     spoken = train.pooling == "last" and train.linear_probe is None and is_language_model(config)
     # Before anything stands around a text.

@@ -16,7 +16,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from stages.common.progress import Progress
+from stages.running.progress import Progress
 from stages.training.checkpoints import seal
 
 # What `OneCard` is told by whoever trains: rows of like length share a batch, an epoch ends with a checkpoint, and the

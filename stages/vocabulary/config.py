@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.common.config import section
+from stages.running.config import section
 
 
 @section

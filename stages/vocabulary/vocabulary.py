@@ -13,11 +13,11 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from stages.common.errors import DataError
 from stages.common.labels import meant_label
 from stages.common.texts import text_id
 from stages.reading.encoding import decode
 from stages.reading.table import read_whole
+from stages.running.errors import DataError
 from stages.vocabulary.config import VocabularyFiles
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from stages.common.errors import ModelError
-from stages.common.io import read_json, write_json
+from stages.running.errors import ModelError
+from stages.running.io import read_json, write_json
 
 # Whatever may run code when loaded (pickles, Python, notebooks) stays in the archive.
 EXTRACTED = (".json", ".safetensors")

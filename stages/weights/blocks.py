@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from stages.common.peak import physical_cores
+from stages.running.peak import physical_cores
 
 # Weights a piece: what it takes in float32, with what leads there, is a megabyte or two.
 PIECE = 2**17

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from stages.common.config import require, require_option, section
 from stages.llm.config import Server
+from stages.running.config import require, require_option, section
 
 
 @section

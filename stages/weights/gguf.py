@@ -23,7 +23,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from stages.common.errors import ModelError
+from stages.running.errors import ModelError
 from stages.weights.blocks import half_blocks
 from stages.weights.gguf_header import check_header
 

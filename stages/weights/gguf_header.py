@@ -15,7 +15,7 @@ from typing import IO
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
-from stages.common.errors import ModelError
+from stages.running.errors import ModelError
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

@@ -18,8 +18,8 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import HFValidationError
 
-from stages.common.errors import ModelError
 from stages.common.links import link_or_copy
+from stages.running.errors import ModelError
 
 logger = logging.getLogger(__name__)
 

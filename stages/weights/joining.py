@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from stages.common.peak import physical_cores
+from stages.running.peak import physical_cores
 from stages.weights.wheels import read_member
 
 

@@ -22,8 +22,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from stages.common.errors import ModelError
-from stages.common.io import write_json
+from stages.running.errors import ModelError
+from stages.running.io import write_json
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from stages.common.cache import cache_folder
-from stages.common.config import load
-from stages.common.errors import ConfigError, ModelError
-from stages.common.io import read_json, replace_folder, syncing, write_json
 from stages.common.manifest import write_manifest
-from stages.common.progress import Progress
-from stages.common.scratch import scratch_folder
 from stages.common.sha256 import file_digest
 from stages.llm.config import SERVED
+from stages.running.config import load
+from stages.running.errors import ConfigError, ModelError
+from stages.running.io import read_json, replace_folder, syncing, write_json
+from stages.running.progress import Progress
+from stages.running.scratch import scratch_folder
 from stages.weights import hub
 from stages.weights.config import Model, Wheel, Wheels
 from stages.weights.joining import join

@@ -20,10 +20,10 @@ from typing import IO
 
 import psutil
 
-from stages.common.errors import ModelError
-from stages.common.progress import Progress
-from stages.common.scratch import scratch_folder
 from stages.common.sha256 import file_digest
+from stages.running.errors import ModelError
+from stages.running.progress import Progress
+from stages.running.scratch import scratch_folder
 from stages.weights.config import Wheel
 
 logger = logging.getLogger(__name__)

@@ -16,11 +16,11 @@ import yaml
 from datasets import load_dataset
 
 from stages.common.cache import cache_folder
-from stages.common.io import write_table
 from stages.common.provenances import FINAL, PROVENANCES, SYNTHETIC_STEPS
-from stages.common.record import RECORD, entries
 from stages.common.texts import text_id
 from stages.inference.folder import ENCODER, HEAD
+from stages.running.io import write_table
+from stages.running.record import RECORD, entries
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 from tests.conftest import ROOT

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import stages.common.progress
 import stages.label
-from stages.common.errors import BackendError, run_stage
+import stages.running.progress
 from stages.llm.backend import BACKENDS, Choice, Completion, Sampling
 from stages.llm.config import Vllm
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import BackendError, run_stage
 
 # One review in a hundred each, by the last two digits of its number.
 RETRYABLE, PERMANENT, NAN, SUM, MALFORMED = 3, 23, 43, 63, 83
@@ -94,6 +94,6 @@ def resident_mib() -> float:
 
 if __name__ == "__main__":
     # A line every second, as every half minute of hours.
-    stages.common.progress.EVERY = 1.0
+    stages.running.progress.EVERY = 1.0
     BACKENDS["scripted"] = "tests.reliability.failing_teacher:FailingTeacher"
     run_stage(stages.label.main)

@@ -17,7 +17,7 @@ from tests.e2e.test_chain import copy_of_checkout, environment, run
 
 BEGIN = re.compile(r"^Running stage '(.+?)'", re.MULTILINE)
 SKIPPED = re.compile(r"^Stage '(.+?)' (?:didn't change|is cached)", re.MULTILINE)
-# `stages.common.record` says so when a stage's command is at its end; DVC then stores what it wrote.
+# `stages.running.record` says so when a stage's command is at its end; DVC then stores what it wrote.
 END = re.compile(r"^INFO stages\.common\.record: (\S+): ", re.MULTILINE)
 
 

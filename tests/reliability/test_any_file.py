@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import stages.ingest
-from stages.common.errors import DataError
-from stages.common.io import read_json
 from stages.common.labels import Labels
 from stages.common.texts import letters
 from stages.composition.compose import compose
@@ -24,6 +22,8 @@ from stages.ingestion.cleaning import clean
 from stages.ingestion.config import Data, Gold
 from stages.ingestion.inputs import raw_texts
 from stages.reading.table import MISSING
+from stages.running.errors import DataError
+from stages.running.io import read_json
 from stages.vocabulary.config import VocabularyFiles
 from tests.conftest import ROOT
 from tests.reliability.written_files import (

@@ -71,6 +71,7 @@ def started(folder: Path, settings: Train, encoder: Path, rows: DatasetDict, has
         "labels": {"language": "ru", "names": LABELS},
         "distil": {
             "into": None,
+            "layers": None,
             "lowercase": True,
             "words": 100,
             "texts": 1000,

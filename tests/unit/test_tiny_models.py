@@ -20,7 +20,7 @@ from stages.composition.params import Params
 from stages.embedding.embedder import Embedder
 from stages.labelling.prompting import Prompter
 from stages.llm.answer_tree import branching_nodes
-from stages.llm.vllm_backend import VllmBackend
+from stages.llm.vllm_backend import DEFAULT_BLOCK, VllmBackend
 from stages.synthesis.steps import Material, Written, step_requests
 from stages.training.student import build_student, head_parameters
 from stages.vocabulary.vocabulary import Vocabulary
@@ -74,6 +74,21 @@ def test_a_prompt_fits_and_the_answers_form_a_tree(folder: Path, tiny: Params, p
     answers = [backend._encode(tiny.prompt.category_prefix + name + "\n") for name in tiny.labels.names]
     assert len({tuple(answer) for answer in answers}) == 9
     assert branching_nodes(answers)
+
+
+def test_what_prompts_share_fills_whole_blocks_of_the_prefix_cache(folder: Path, tiny: Params) -> None:
+    backend = VllmBackend(folder / "qwen3", tiny.vllm)
+    prompter = Prompter(replace(tiny.prompt, template=str(ROOT / tiny.prompt.template)), backend, pd.DataFrame())
+    reviews, names = ["Туфли жмут", "чашка"], tiny.labels.names
+    plain = [backend.render(prompter.template.render(labels=names, review=review)) for review in reviews]
+    prompts = prompter.render(reviews, names)
+    filler = prompts[0].removesuffix(plain[0])
+    assert prompts == [filler + prompt for prompt in plain]
+    assert set(backend._encode(filler)) <= {backend.tokenizer.pad_token_id}
+    one, other = map(backend._encode, prompts)
+    shared = next(place for place, (here, there) in enumerate(zip(one, other, strict=False)) if here != there)
+    assert shared % (tiny.vllm.block_size or DEFAULT_BLOCK) == 0
+    assert backend.filler(prompts) == ""
 
 
 def test_a_review_cannot_close_its_turn_or_think(folder: Path, tiny: Params) -> None:

@@ -14,7 +14,6 @@ import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import stages.annotate
-from stages.common.io import read_table, write_table
 from stages.common.provenances import FINAL
 from stages.common.texts import text_id
 from stages.curation.config import Curate
@@ -22,6 +21,7 @@ from stages.curation.curated import curated
 from stages.curation.written import fit_on_vocabulary
 from stages.embedding.stored import write_embeddings
 from stages.inference.folder import write_student
+from stages.running.io import read_table, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 from tests.students import encoders, label_names, sandbox  # noqa: F401

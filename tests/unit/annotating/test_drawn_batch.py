@@ -23,10 +23,10 @@ from stages.annotating.drawing import draw, quotas
 from stages.annotating.finished import Finished, read_finished
 from stages.annotating.label_studio import labelling_config
 from stages.annotating.strategies import MEMBERS
-from stages.common.errors import DataError
-from stages.common.io import read_table
 from stages.common.provenances import FINAL
 from stages.inference.answers import student_probabilities
+from stages.running.errors import DataError
+from stages.running.io import read_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 from tests.conftest import ROOT

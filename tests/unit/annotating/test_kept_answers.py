@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from stages.annotating.answers import COLUMNS, Merge, merge, read_answers
-from stages.common.errors import DataError
 from stages.common.texts import text_id
+from stages.running.errors import DataError
 from tests.conftest import ROOT
 
 NAMES = ["обувь", "одежда", "нет товара"]

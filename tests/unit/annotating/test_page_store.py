@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from stages.annotating.page_store import Kind, PageStore, Press, State, UnknownReviewError
-from stages.common.errors import DataError
 from stages.common.texts import text_id
+from stages.running.errors import DataError
 
 TEXTS = ["кофта", "сапоги", "чайник"]
 IDS = [text_id(text) for text in TEXTS]

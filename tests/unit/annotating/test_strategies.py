@@ -9,7 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from stages.annotating.config import STRATEGIES
 from stages.annotating.strategies import divergence, gradients, margins, pick
 from stages.common.arrays import FloatArray
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 
 LABELS = 4
 

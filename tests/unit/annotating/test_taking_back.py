@@ -13,8 +13,8 @@ import pytest
 from stages.annotating.answers import read_answers
 from stages.annotating.batch import read_batch
 from stages.annotating.taking_back import read_given
-from stages.common.errors import DataError
-from stages.common.io import read_table
+from stages.running.errors import DataError
+from stages.running.io import read_table
 from tests.workbooks import workbook
 
 FOLDER = Path("annotations")

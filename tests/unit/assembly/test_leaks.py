@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from stages.assembly.leaks import check_leaks
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 
 ROWS = pd.DataFrame({"text": ["Ещё берём!", "тёплый плед"], "split": ["train", "validation"]})
 

@@ -16,11 +16,11 @@ from stages.assembly.card import card
 from stages.assembly.folder import write_splits
 from stages.assembly.leaks import check_leaks, unlike
 from stages.assembly.rows import real_rows, synthetic_rows, written_rows
-from stages.common.errors import DataError
 from stages.common.labels import Labels
 from stages.common.splits import SPLITS
 from stages.common.texts import text_id
 from stages.measures.rows import train_counts
+from stages.running.errors import DataError
 from stages.weights.config import Model
 
 NAMES = ["обувь", "одежда", "посуда"]

@@ -40,7 +40,7 @@ for executor in ("process", "ray"):
     model = CachedModel(backend, ResponseCache(folder / f"{executor}.sqlite"))
     chosen = model.choose(prompts, ["да", "нет", "не знаю"], "x", Sampling(3, stop=("\\n",)))
     given[executor] = [asdict(answer) for answer in [*chosen, *model.complete(prompts, samplings, "x")]]
-from stages.common.work import counted
+from stages.running.work import counted
 given["tokens"] = counted["written tokens"]
 print(json.dumps(given))
 """

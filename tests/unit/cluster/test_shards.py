@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from stages.cluster.replica import DEATHS, Replica
 from stages.cluster.shards import Shard, Shards, divided, read_answers, read_shard
-from stages.common.errors import BackendError, DataError
 from stages.llm.backend import Sampling
 from stages.llm.checks import read_completion
 from stages.llm.questions import question_key, to_choose, to_complete
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import BackendError, DataError
 
 IDENTITY = ScriptedBackend(Path(), None).identity
 SAMPLINGS = [Sampling(5, temperature=0.7, stop=("\n",), seed=seed) for seed in range(6)]

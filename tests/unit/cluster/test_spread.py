@@ -17,10 +17,10 @@ import pytest
 
 from stages.cluster.executor import open_model
 from stages.cluster.ray_pool import connect
-from stages.common.errors import BackendError
 from stages.llm.backend import Sampling
 from stages.llm.cache import CachedModel, ResponseCache
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import BackendError
 from tests.conftest import ROOT
 
 ANSWERS = ["обувь", "одежда", "нет"]
@@ -130,7 +130,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from stages.cluster.executor import open_model
-from stages.common.errors import run_stage
+from stages.running.errors import run_stage
 from stages.composition.compose import compose
 from stages.llm.cache import CachedModel
 

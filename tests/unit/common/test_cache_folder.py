@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.common.cache import cache_folder
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 from tests.conftest import ROOT
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stages.common.database import Database
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 
 TABLES = {"rows": "key TEXT PRIMARY KEY, value TEXT NOT NULL"}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import DataError
-from stages.common.io import atomic_folder
 from stages.common.manifest import HASHED_BYTES, MANIFEST, check_manifest, write_manifest
+from stages.running.errors import DataError
+from stages.running.io import atomic_folder
 from tests.conftest import ROOT
 
 
@@ -82,7 +82,7 @@ def test_whenever_a_process_is_killed_no_half_of_a_folder_is_left(tmp_path: Path
     target = tmp_path / "student"
     code = f"""
 from pathlib import Path
-from stages.common.io import atomic_folder
+from stages.running.io import atomic_folder
 number = 0
 while True:
     number += 1

@@ -1,8 +1,8 @@
 import pytest
 
-from stages.common.config import checked
-from stages.common.errors import ConfigError
 from stages.common.labels import Labels, meant_label
+from stages.running.config import checked
+from stages.running.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from stages.common.errors import DataError
 from stages.common.partial import open_partial
+from stages.running.errors import DataError
 
 
 def write(target, question, *rows):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stages.common.errors import ConfigError
 from stages.common.templates import load_template
+from stages.running.errors import ConfigError
 
 
 def test_a_missing_or_malformed_file(tmp_path):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.errors import ModelError
 from stages.common.vectors import VectorStore, space
+from stages.running.errors import ModelError
 
 AT_A_TIME = 64
 

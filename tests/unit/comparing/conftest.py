@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.common.io import write_json, write_table
+from stages.running.io import write_json, write_table
 from stages.scoring.gain import MACRO_F1, Gain
 from stages.scoring.records import as_table
 from stages.scoring.scores import Score

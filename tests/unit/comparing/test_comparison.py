@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 import stages.compare
-from stages.common.errors import DataError
 from stages.compare import PAGE, compare
 from stages.comparing.changes import MOST_ROWS, labels
 from stages.reporting.page import page
+from stages.running.errors import DataError
 from tests.conftest import ROOT
 from tests.unit.comparing.conftest import DVC, run
 from tests.unit.reporting.conftest import ATTACK

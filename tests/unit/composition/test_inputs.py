@@ -2,10 +2,10 @@
 
 import pytest
 
-from stages.common.errors import ConfigError, DataError
 from stages.common.texts import text_id
 from stages.composition.compose import compose
 from stages.composition.inputs import check_inputs
+from stages.running.errors import ConfigError, DataError
 from tests.conftest import ROOT
 
 REVIEWS = [f"отзыв номер {number}, товар хороший" for number in range(60)]

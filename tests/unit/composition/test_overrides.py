@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.common.errors import ConfigError
 from stages.composition.compose import compose
 from stages.composition.overrides import readable, split
+from stages.running.errors import ConfigError
 from tests.conftest import ROOT
 
 # As they are typed behind `data.path=`; each is the name that is meant.

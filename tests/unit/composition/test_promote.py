@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from stages.common.errors import ConfigError
 from stages.composition.compose import compose
 from stages.composition.params import load_all
 from stages.composition.promote import promote
+from stages.running.errors import ConfigError
 from tests.conftest import ROOT
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import ConfigError
 from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.doctor import asked_servers, needs, obstacles
@@ -16,6 +15,7 @@ from stages.hardware.disk import download_gb, stored
 from stages.hardware.machine import look
 from stages.llm.backend import open_backend
 from stages.llm.spending import Spent, spending
+from stages.running.errors import ConfigError
 from stages.weights.resolve import resolve
 from tests.conftest import ROOT
 from tests.served import answering

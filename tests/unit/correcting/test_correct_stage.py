@@ -13,14 +13,14 @@ import pytest
 import stages.correct
 import stages.curate
 from stages.common.arrays import probability_matrix
-from stages.common.errors import DataError
-from stages.common.io import read_json, read_table, write_table
 from stages.common.labels import Labels
 from stages.common.texts import text_id
 from stages.correcting.config import Human
 from stages.curation.config import Curate
 from stages.embedding.stored import write_embeddings
 from stages.ingestion.tables import GOLD
+from stages.running.errors import DataError
+from stages.running.io import read_json, read_table, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from stages.common.errors import DataError
 from stages.common.texts import letters, text_id
 from stages.correcting.matching import Matched, match
+from stages.running.errors import DataError
 
 NAMES = ["обувь", "одежда"]
 SPLIT_OF = {

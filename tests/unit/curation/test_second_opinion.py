@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.common.errors import ConfigError
 from stages.curation.config import Curate
 from stages.curation.policy import apply_policy, likely_errors
 from stages.curation.second_opinion import SecondOpinion, combine
+from stages.running.errors import ConfigError
 
 TEACHER = np.array([[0.98, 0.01, 0.01], [0.2, 0.7, 0.1]])
 OPINION = np.array([[0.2, 0.6, 0.2], [0.1, 0.8, 0.1]])

@@ -13,10 +13,13 @@ from stages.distilling.pretrained import learn
 from stages.distilling.texts import Texts
 from stages.encoding.means import TokenMeans
 from stages.encoding.source import ModelFolder
+from stages.running.errors import ConfigError
 from stages.training.trainer import StepProgress
 from tests.students import REVIEWS
 
-SETTINGS = Distil(into="student", lowercase=True, words=99, texts=99, epochs=8, batch_size=4, learning_rate=0.003)
+SETTINGS = Distil(
+    into="student", layers=None, lowercase=True, words=99, texts=99, epochs=8, batch_size=4, learning_rate=0.003
+)
 WEIGHTS = "model.safetensors"
 
 
@@ -50,6 +53,19 @@ def test_it_comes_near_the_vectors_and_is_an_encoder_like_any_other(lessons, enc
     assert any(not np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_an_encoder_may_have_its_first_layers_alone(lessons, encoders, tmp_path):
+    whole = ModelFolder(encoders["bert"], 16)
+    whole.write_first_layers(1, tmp_path / "cut")
+    learn(ModelFolder(tmp_path / "cut", 16), *lessons, SETTINGS, 0, tmp_path / "new", tmp_path / "c")
+    before, after = load_file(encoders["bert"] / WEIGHTS), load_file(tmp_path / "new" / WEIGHTS)
+    kept, lost = "encoder.layer.0.", "encoder.layer.1."
+    assert any(name.startswith(lost) for name in before)
+    assert {name for name in after if name.startswith("encoder.")} == {name for name in before if name.startswith(kept)}
+    assert ModelFolder(tmp_path / "new", 16).ids("туфли малы") == whole.ids("туфли малы")
+    with pytest.raises(ConfigError, match=r"distil.layers=3, but .* has 2 layers"):
+        whole.write_first_layers(3, tmp_path / "cut")
+
+
 def test_a_resumed_run_ends_as_an_uninterrupted_one(lessons, encoders, tmp_path, monkeypatch):
     def run(name: str) -> dict[str, np.ndarray]:
         source, folder = ModelFolder(encoders["bert"], 16), tmp_path / name
@@ -78,6 +94,8 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(lessons, encoders, tmp_path,
 
 
 def test_an_encoder_with_a_decoder_learns_alone(lessons, encoders, tmp_path: Path):
-    settings = Distil(into="student", lowercase=True, words=99, texts=99, epochs=1, batch_size=4, learning_rate=0.003)
+    settings = Distil(
+        into="student", layers=None, lowercase=True, words=99, texts=99, epochs=1, batch_size=4, learning_rate=0.003
+    )
     learn(ModelFolder(encoders["t5"], 16), *lessons, settings, 0, tmp_path / "new", tmp_path / "c")
     assert (tmp_path / "new" / WEIGHTS).is_file()

@@ -15,7 +15,9 @@ from stages.encoding.source import ModelFolder
 
 THINGS = ["чайник", "плед", "туфли", "куртка"]
 FILLERS = ["очень", "просто", "теперь", "вчера", "весьма"]
-SETTINGS = Distil(into="static", lowercase=True, words=99, texts=99, epochs=40, batch_size=16, learning_rate=0.01)
+SETTINGS = Distil(
+    into="static", layers=None, lowercase=True, words=99, texts=99, epochs=40, batch_size=16, learning_rate=0.01
+)
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from stages.common.errors import DataError
 from stages.drawing.config import Draw
 from stages.drawing.projection import project
+from stages.running.errors import DataError
 
-SETTINGS = Draw(neighbors=15, min_dist=0.1)
+SETTINGS = Draw(perplexity=30)
 
 
 def unit_rows(rows: int, seed: int) -> np.ndarray:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from stages.common.work import counted, encoder
 from stages.composition.params import Params
 from stages.embedding.embedder import Embedder
+from stages.running.work import counted, encoder
 from tests.tiny_models import sample_texts, sbert
 
 

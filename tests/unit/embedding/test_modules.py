@@ -8,11 +8,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 
-from stages.common.errors import ModelError
-from stages.common.io import read_json, write_json
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
 from stages.embedding.modules import read_modules
+from stages.running.errors import ModelError
+from stages.running.io import read_json, write_json
 from tests.tiny_models import sample_texts, sbert
 
 TEXTS = ["платье село", "чайник шумит, зато вода закипает за две минуты"]

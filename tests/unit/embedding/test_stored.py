@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.errors import DataError, ModelError
 from stages.common.vectors import VectorStore
 from stages.embedding.config import Embed
 from stages.embedding.cosine import nearest_cosine
@@ -13,6 +12,7 @@ from stages.embedding.stored import read_embeddings, write_embeddings
 from stages.encoding import means
 from stages.encoding.means import means_space
 from stages.encoding.source import ModelFolder
+from stages.running.errors import DataError, ModelError
 
 SETTINGS = Embed(prefix="query: ", lowercase=False, pooling="mean", batch_size=2, max_tokens=32)
 TEXTS = ["платье хорошее", "чайник", "платье хорошее и чайник хорошее"]

@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers import BertModel
 
-from stages.common.errors import ConfigError
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
 from stages.encoding import means
 from stages.encoding.source import ModelFolder
+from stages.running.errors import ConfigError
 from tests.tiny_models import sample_texts, sbert
 
 SETTINGS = Embed(prefix="", lowercase=False, pooling="mean", batch_size=4, max_tokens=64)

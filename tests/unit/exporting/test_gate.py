@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from datasets import DatasetDict
 
-from stages.common.io import write_table
 from stages.common.manifest import write_manifest
 from stages.exporting.gate import Rows, gate_rows, judge
+from stages.running.io import write_table
 
 RIGHT = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
 

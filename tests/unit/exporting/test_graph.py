@@ -13,7 +13,6 @@ import torch
 from onnx import TensorProto
 
 from stages.common.arrays import FloatArray
-from stages.common.io import write_json
 from stages.common.manifest import write_manifest
 from stages.encoding.graph import INPUTS
 from stages.encoding.runtime import open_graph
@@ -23,6 +22,7 @@ from stages.inference.features import compute_head_inputs
 from stages.inference.folder import TRAINING
 from stages.inference.head import Head
 from stages.inference.onnx_classifier import FULL, PROBABILITIES, QUANTIZED, OnnxClassifier
+from stages.running.io import write_json
 from stages.training.config import Lexicon, Train
 from stages.training.encoder import Encoder
 from tests.unit.exporting.conftest import MakeStudent

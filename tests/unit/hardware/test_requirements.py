@@ -12,7 +12,6 @@ import torch
 
 from stages import models as stage
 from stages.common.driver import Driver
-from stages.common.errors import BackendError, ConfigError
 from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.hardware import requirements
@@ -22,6 +21,7 @@ from stages.llm import backend, vllm_backend
 from stages.llm.backend import Sampling
 from stages.llm.config import Vllm
 from stages.llm.vllm_backend import VllmBackend
+from stages.running.errors import BackendError, ConfigError
 from tests.conftest import ROOT
 
 T4 = Card("Tesla T4", 14.6, 7.5)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu_sizing import best, checks
-from stages.common import work
 from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.hardware import sizing
@@ -31,6 +30,7 @@ from stages.hardware.sizing import (
     cpu_run,
     teacher,
 )
+from stages.running import work
 from tests.conftest import ROOT
 
 CARD = Processor("card", gib=20.0, tflops=100, bandwidth=1000, share=0.5)

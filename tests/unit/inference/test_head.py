@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from stages.common.errors import ModelError
 from stages.inference.folder import read_labels
 from stages.inference.head import Head
+from stages.running.errors import ModelError
 
 
 class OneLayer(torch.nn.Module):

@@ -16,11 +16,11 @@ from onnx import TensorProto, helper
 from tokenizers import Encoding, Tokenizer, models, pre_tokenizers
 
 from stages.common.arrays import FloatArray
-from stages.common.errors import ModelError
-from stages.common.peak import physical_cores
 from stages.inference import onnx_classifier
 from stages.inference.load import load_classifier
 from stages.inference.onnx_classifier import DESCRIPTION, FULL, TOGETHER, TOKENIZER, OnnxClassifier, describe
+from stages.running.errors import ModelError
+from stages.running.peak import physical_cores
 from tests.conftest import ROOT
 
 

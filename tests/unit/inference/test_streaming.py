@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.common.arrays import FloatArray
-from stages.common.errors import DataError
 from stages.inference import streaming
 from stages.inference.streaming import Options, answer_file
 from stages.reading.table import CHUNK_ROWS
+from stages.running.errors import DataError
 from tests.conftest import ROOT
 from tests.scripted_classifier import ScriptedClassifier
 

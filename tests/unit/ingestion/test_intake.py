@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import DataError
 from stages.common.gold import COLUMNS
 from stages.common.texts import letters
 from stages.ingestion.config import Data, Gold
 from stages.ingestion.intake import Counts, Intake, take_in_gold, without
 from stages.ingestion.tables import GOLD
+from stages.running.errors import DataError
 
 DATA = Data(
     name="t", path="t.csv", text_column="text", gold=Gold(folder=".", sets={}), min_chars=2, max_chars=100,

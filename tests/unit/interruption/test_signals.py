@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 from datasets import DatasetDict
 
-from stages.common.interruption import ANEW, GRACE
 from stages.common.manifest import write_manifest
 from stages.composition.compose import compose
 from stages.inference.folder import write_student
+from stages.running.interruption import ANEW, GRACE
 from stages.training.config import Train
 from stages.training.student import build_student
 from tests.conftest import ROOT
@@ -92,7 +92,7 @@ def test_during_imports(delay: float, number: signal.Signals, folder: Path) -> N
     # It waits for a review on standard input, so that it is there whenever the signal comes.
     with running(folder, sys.executable, "-X", "importtime", "-m", "stages.predict") as process:
         # Before its first own line Python itself answers.
-        wait_until(lambda: "stages.common.interruption" in told(folder), process, folder)
+        wait_until(lambda: "stages.running.interruption" in told(folder), process, folder)
         time.sleep(delay)
         os.killpg(process.pid, number)
         process.wait(timeout=GRACE + 5)
@@ -199,7 +199,7 @@ def test_models_ends_while_pip_waits_for_an_index(number: signal.Signals, folder
 def test_a_command_that_does_not_come_back_is_ended(tmp_path: Path) -> None:
     (tmp_path / "stubborn.py").write_text(
         "import sys, time\n"
-        "from stages.common.errors import run_stage\n"
+        "from stages.running.errors import run_stage\n"
         "def main():\n"
         "    print('begun', file=sys.stderr, flush=True)\n"
         "    while True:\n"

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.teacher_prompts import distributions
-from stages.common.errors import BackendError, ConfigError
 from stages.common.templates import load_template
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Choice, Completion, Refusal
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import BackendError, ConfigError
 from tests.conftest import ROOT
 
 SEEDS = pd.DataFrame(

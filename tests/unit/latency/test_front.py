@@ -1,7 +1,7 @@
 import pytest
 
-from stages.common.io import read_json
 from stages.latency.front import Kind, front
+from stages.running.io import read_json
 from tests.conftest import ROOT
 
 MEASURED = read_json(ROOT / "benchmarks/front.json")

@@ -90,7 +90,7 @@ def test_twenty_thousand_prompts_take_few_queries_and_are_asked_once_each(tmp_pa
 
 
 def test_unknown_backend_is_named():
-    from stages.common.errors import ConfigError
+    from stages.running.errors import ConfigError
 
     with pytest.raises(ConfigError, match="'gpt' is not a backend; choose one of vllm, nli, openai, scripted"):
         open_backend("gpt", Path(), None)

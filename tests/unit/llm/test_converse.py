@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from stages.common.errors import BackendError, ConfigError
-from stages.common.work import Weights, counted
 from stages.llm.backend import Refusal, Sampling
 from stages.llm.cache import CachedModel, ResponseCache
 from stages.llm.vllm_backend import VllmBackend
+from stages.running.errors import BackendError, ConfigError
+from stages.running.work import Weights, counted
 
 
 class Written(int):

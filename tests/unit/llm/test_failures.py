@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import BackendError
 from stages.llm.backend import Choice, Completion, Refusal, Sampling
 from stages.llm.cache import CachedModel, ResponseCache
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import BackendError
 
 EVEN = [math.log(0.5), math.log(0.5)]
 UNSOUND = {

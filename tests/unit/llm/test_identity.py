@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from stages.common import digests
-from stages.common.errors import ModelError
-from stages.common.io import read_json, write_json
 from stages.common.manifest import MANIFEST
 from stages.composition.params import Params
 from stages.llm import backend, vllm_backend
 from stages.llm.backend import open_backend
+from stages.running.errors import ModelError
+from stages.running.io import read_json, write_json
 from stages.weights.config import Model
 from stages.weights.resolve import resolve
 from tests.tiny_models import nli, qwen3, sample_texts

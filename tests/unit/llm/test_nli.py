@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from stages.common.errors import BackendError, ModelError
-from stages.common.io import write_json
 from stages.composition.params import Params
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Sampling, open_backend
 from stages.llm.cache import CachedModel
+from stages.running.errors import BackendError, ModelError
+from stages.running.io import write_json
 from tests.tiny_models import nli, sample_texts
 
 ANSWERS = ["это обувь", "это посуда", "это одежда"]

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.errors import BackendError, ModelError
 from stages.llm.backend import Choice, Completion, Refusal, Sampling
 from stages.llm.cache import CachedModel, ResponseCache
 from stages.llm.openai_backend import OpenAIBackend
 from stages.llm.top_logprobs import Place, distribution, voted
+from stages.running.errors import BackendError, ModelError
 from tests.served import answering, backend_of
 
 ANSWERS = ["КАТЕГОРИЯ: одежда", "КАТЕГОРИЯ: обувь"]

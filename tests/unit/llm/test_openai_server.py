@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.errors import BackendError
 from stages.llm.backend import Choice, Completion, Refusal, Sampling
 from stages.llm.cache import CachedModel, ResponseCache
+from stages.running.errors import BackendError
 from tests.conftest import ROOT
 from tests.served import VllmServer, backend_of
 from tests.tiny_models import qwen3, sample_texts

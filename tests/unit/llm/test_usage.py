@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stages.common.work import language_model
+from stages.running.work import language_model
 from stages.weights.config import Model
 from stages.weights.resolve import resolve
 from tests.conftest import ROOT
@@ -21,7 +21,7 @@ SCRIPT = """
 import json, sys
 from collections import Counter
 from pathlib import Path
-from stages.common.work import counted
+from stages.running.work import counted
 from stages.composition.compose import compose
 from stages.llm.backend import Sampling
 from stages.llm.vllm_backend import VllmBackend

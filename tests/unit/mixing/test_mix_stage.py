@@ -11,13 +11,13 @@ import yaml
 
 import stages.embed
 import stages.mix
-from stages.common.errors import DataError
-from stages.common.io import read_table, write_table
 from stages.common.texts import text_id
 from stages.curation.written import fit_on_vocabulary, fit_second_opinion, learnt_from
 from stages.embedding.config import Embed
 from stages.embedding.embedder import Embedder
 from stages.embedding.stored import read_embeddings
+from stages.running.errors import DataError
+from stages.running.io import read_table, write_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import Vocabulary, read_vocabulary
 from tests.students import LABELS, encoders, sandbox  # noqa: F401

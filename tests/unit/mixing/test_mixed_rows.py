@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.errors import ConfigError
 from stages.common.texts import text_id
 from stages.mixing.config import Mix
 from stages.mixing.rows import mixed_rows
 from stages.mixing.talk import sentences
+from stages.running.errors import ConfigError
 
 WRITTEN = pd.DataFrame(
     [("Кеды жмут!", "обувь", "кеды", "жмут"), ("платье: село", "одежда", "платье", "село")],

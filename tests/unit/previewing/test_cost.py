@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.common.record import Entry
 from stages.llm.config import Price, Server
 from stages.llm.spending import Spent
 from stages.previewing.cost import Asked, asked, estimate, in_words
+from stages.running.record import Entry
 from tests.served import composed
 
 LABEL = Entry(

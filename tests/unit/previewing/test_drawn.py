@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.common.config import ConfigError
 from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.composition.small import write_drawn
 from stages.preview import prepare
+from stages.running.config import ConfigError
 from tests.conftest import ROOT
 
 TEXTS = [f"обувь номер {number} как на фото" for number in range(3000)]

@@ -13,12 +13,12 @@ from onnx import TensorProto, helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from stages.assembly.folder import write_splits
-from stages.common.config import read
 from stages.common.manifest import write_manifest
 from stages.composition.compose import compose
 from stages.inference.onnx_classifier import FULL, TOKENIZER, describe
 from stages.publishing.terms import MADE_WITH
 from stages.reporting.page import card
+from stages.running.config import read
 from tests.conftest import ROOT
 
 LABELS = ["обувь", "одежда"]

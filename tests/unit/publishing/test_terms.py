@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from stages.common.config import load
 from stages.common.licences import LICENCES, licence, licence_key
 from stages.publishing.errors import PublishError
 from stages.publishing.terms import Params, binding, check_accepted, check_made_with, notice, table, terms
+from stages.running.config import load
 from tests.conftest import ROOT
 from tests.unit.publishing.conftest import composed
 

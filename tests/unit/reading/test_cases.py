@@ -2,8 +2,8 @@
 
 import pytest
 
-from stages.common.errors import DataError
 from stages.reading.table import read_whole
+from stages.running.errors import DataError
 from tests.conftest import ROOT
 
 CASES = ROOT.parent / "shared/cases"

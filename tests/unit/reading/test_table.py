@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import DataError
 from stages.reading import encoding
 from stages.reading.table import numbered_chunks, read_whole, table_chunks, texts
+from stages.running.errors import DataError
 from tests.workbooks import workbook
 
 ROWS = ["Платье село", "Сапоги малы", "Чайник гудит"]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.common.io import write_json, write_table
 from stages.composition.params import Params
 from stages.drawing.pictures import STEP_NAMES, write_points
 from stages.reporting.figures import figures
 from stages.reporting.page import page
 from stages.reporting.run import Run, read_run
+from stages.running.io import write_json, write_table
 from stages.scoring import gain
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.gain import MACRO_F1, Gain

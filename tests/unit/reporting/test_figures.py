@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.common.errors import DataError
 from stages.reporting import figures
 from stages.reporting.run import Run, read_run
+from stages.running.errors import DataError
 from stages.weights.config import Model
 from tests.unit.reporting.conftest import ATTACK
 

@@ -12,7 +12,6 @@ from markdown_it import MarkdownIt
 
 import stages.package
 import stages.report
-from stages.common.errors import DataError, ModelError
 from stages.common.licences import Licence
 from stages.common.manifest import MANIFEST, write_manifest
 from stages.composition.compose import compose
@@ -23,6 +22,7 @@ from stages.latency.config import Front
 from stages.reporting.figures import figures
 from stages.reporting.page import card
 from stages.reporting.run import Run
+from stages.running.errors import DataError, ModelError
 from tests.conftest import ROOT
 from tests.unit.reporting.conftest import ATTACK, report
 

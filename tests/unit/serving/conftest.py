@@ -20,9 +20,9 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from stages.common.arrays import FloatArray
-from stages.common.io import write_table
 from stages.common.manifest import write_manifest
 from stages.inference.onnx_classifier import FULL, TOKENIZER, describe
+from stages.running.io import write_table
 
 LABELS = ["обувь", "одежда", "нет товара"]
 # A word is a direction of its own or two at once.

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from stages.annotating.answers import merge, read_answers
-from stages.common.spreadsheet import unescape_formulas
+from stages.running.spreadsheet import unescape_formulas
 from stages.serving.app import create_app
 from stages.serving.settings import Settings
 from tests.batches import CATEGORIES, write_batch

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 import stages.serve
-from stages.common.errors import RazmetkaError
+from stages.running.errors import RazmetkaError
 from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-m", "stages.serve"]

@@ -10,10 +10,10 @@ import pytest
 
 import stages.cache
 from stages.common.cache import cache_folder
-from stages.common.scratch import scratch_folder
 from stages.common.vectors import VectorStore
 from stages.llm.cache import CachedModel, ResponseCache
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.scratch import scratch_folder
 
 DAY = 86400
 

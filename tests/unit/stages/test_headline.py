@@ -4,9 +4,9 @@ from dataclasses import asdict
 import pytest
 
 from stages import headline
-from stages.common.errors import DataError
 from stages.common.provenances import PROVENANCES
-from stages.common.record import RECORD, Entry
+from stages.running.errors import DataError
+from stages.running.record import RECORD, Entry
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.records import as_table
 from stages.scoring.scores import Score

@@ -11,12 +11,12 @@ import stages.evaluate
 import stages.ingest
 import stages.label
 from stages.common.arrays import probability_matrix
-from stages.common.errors import DataError
-from stages.common.io import write_table
 from stages.common.provenances import PROVENANCES
 from stages.composition.compose import compose
 from stages.llm.backend import Choice, Refusal
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import DataError
+from stages.running.io import write_table
 from tests.conftest import ROOT
 
 LONG = "обувь " * 200

@@ -20,12 +20,12 @@ import stages.ingest
 import stages.label
 import stages.measure
 import stages.mix
-from stages.common.errors import DataError
-from stages.common.io import read_json, read_table
 from stages.common.provenances import FINAL, HUMAN, PROVENANCES, SYNTHETIC_STEPS
 from stages.compose import compose
 from stages.llm.backend import Completion
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import DataError
+from stages.running.io import read_json, read_table
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_vocabulary
 from tests.conftest import ROOT
@@ -67,13 +67,8 @@ def run(*overrides: str) -> None:
     stages.measure.main()
 
 
-def draw(monkeypatch) -> pd.DataFrame:
-    """The table of points, without the half minute that UMAP takes to start."""
-
-    def project(real, batches, *_):
-        return np.zeros((len(real), 2)), [np.ones((len(batch), 2)) for batch in batches]
-
-    monkeypatch.setattr(stages.draw, "project", project)
+def draw() -> pd.DataFrame:
+    """The table of points."""
     stages.draw.main()
     return pd.read_csv("metrics/pictures/points.csv", keep_default_na=False)
 
@@ -95,7 +90,7 @@ def test_without_gold(workspace, labels):
     assert set(dataset["validation"]["provenance"]) == {"real"}
 
 
-def test_all_classes_get_written_rows_and_rare_ones_synthetic_rows(workspace, labels, monkeypatch):
+def test_all_classes_get_written_rows_and_rare_ones_synthetic_rows(workspace, labels):
     # Whatever a second opinion on scripted embeddings is sure of.
     run("data.text_column=review", "mix.min_confidence=0.1")
     dataset = load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))["train"].to_pandas()
@@ -126,7 +121,7 @@ def test_all_classes_get_written_rows_and_rare_ones_synthetic_rows(workspace, la
         assert metrics["measures"]["rows"]["synthetic"] == accepted
         measures = pd.read_csv(workspace / f"data/measures/{step}.csv")
         assert set(measures["class"]) == {"all", *labels}
-    points = draw(monkeypatch)
+    points = draw()
     assert (points["provenance"] != "real").sum() == len(synthetic)
     assert len(list((workspace / "metrics/pictures").glob("*.png"))) == 7
     of_textiles = (expected["label"] == "текстиль").sum()
@@ -134,14 +129,14 @@ def test_all_classes_get_written_rows_and_rare_ones_synthetic_rows(workspace, la
 
 
 @pytest.mark.parametrize("nothing", ["generate.filters.min_chars=399", "plan.rare_share=0.0"])
-def test_a_run_without_synthetic_rows_goes_all_the_way(nothing, workspace, monkeypatch):
+def test_a_run_without_synthetic_rows_goes_all_the_way(nothing, workspace):
     run("data.text_column=review", nothing)
     for step in SYNTHETIC_STEPS:
         assert read_json(workspace / f"data/measures/{step}.json")["candidates"]["accepted"] == 0
         assert pd.read_parquet(workspace / f"data/synthetic/{step}/accepted.parquet").empty
     # Nothing was accepted in the first step, so the next ones had nothing to tell again.
     assert read_json(workspace / f"data/measures/{FINAL}.json")["accepted_share"] is None
-    assert set(draw(monkeypatch)["provenance"]) == {"real"}
+    assert set(draw()["provenance"]) == {"real"}
     assert len(list((workspace / "metrics/pictures").glob("*.pdf"))) == 7
     provenances = set(
         load_dataset(str(workspace / "data/dataset"), cache_dir=str(workspace / "hf"))["train"]["provenance"]
@@ -162,7 +157,7 @@ def test_control_characters_of_a_generator_do_no_harm(workspace, monkeypatch):
     synthetic = dataset.loc[dataset["provenance"].isin(SYNTHETIC_STEPS), "text"].to_list()
     assert synthetic
     assert all(text.isprintable() for text in synthetic)
-    points = draw(monkeypatch)
+    points = draw()
     assert points.loc[points["provenance"] != "real", "text"].to_list() == synthetic
     assert not pd.read_csv(workspace / "data/measures/rejected_style.csv")["text"].isna().any()
 

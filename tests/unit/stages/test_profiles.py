@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers import training_args
 
-from stages.common.errors import ConfigError
 from stages.composition.compose import compose
 from stages.composition.params import Params
 from stages.hardware.sizing import NETWORKS
 from stages.llm.vllm_backend import engine_arguments
+from stages.running.errors import ConfigError
 from stages.training.fine_tuning import training_arguments
 from stages.weights.hub import is_commit
 from tests.conftest import ROOT

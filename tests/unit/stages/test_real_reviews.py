@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 import stages.ingest
-from stages.common.io import read_json
 from stages.common.texts import letters
 from stages.compose import compose
 from stages.ingestion.cleaning import clean
+from stages.running.io import read_json
 from tests.conftest import ROOT
 
 CASE = ROOT.parent / "shared/case"

@@ -16,12 +16,12 @@ import yaml
 from omegaconf import OmegaConf
 from safetensors.numpy import save_file
 
-from stages.common.config import read
-from stages.common.errors import ConfigError, DataError
-from stages.common.io import read_json
 from stages.composition.compose import compose
 from stages.composition.params import Params, load_all
 from stages.composition.small import capped, located
+from stages.running.config import read
+from stages.running.errors import ConfigError, DataError
+from stages.running.io import read_json
 from stages.smoke import WORKSPACE, prepare
 from stages.vocabulary.vocabulary import read_vocabulary
 from tests.conftest import ROOT

@@ -29,11 +29,9 @@ import stages.index
 import stages.predict
 import stages.summary
 import stages.train
-from stages.common.errors import ConfigError, DataError, ModelError
 from stages.common.figures import read_figures
 from stages.common.fingerprint import fingerprint
 from stages.common.gold import COLUMNS, PEOPLE, scored_rows
-from stages.common.io import read_json, write_json, write_table
 from stages.common.labels import Labels
 from stages.common.manifest import MANIFEST, write_manifest
 from stages.common.provenances import PROVENANCES, SYNTHETIC_STEPS
@@ -54,6 +52,8 @@ from stages.inference.folder import ENCODER, HEAD, INDEX, TRAINING
 from stages.inference.onnx_classifier import FULL, QUANTIZED, OnnxClassifier
 from stages.latency.config import Benchmark
 from stages.measures.config import Doubt
+from stages.running.errors import ConfigError, DataError, ModelError
+from stages.running.io import read_json, write_json, write_table
 from stages.scoring.agreement import AGREEMENT
 from stages.scoring.config import Evaluate
 from stages.serving.examples import read_examples
@@ -80,7 +80,9 @@ def workspace(
         labels=Labels(language="ru", names=label_names),
         vocabulary=VocabularyFiles(seeds="seeds.csv", attributes="attributes.yaml"),
         embed=Embed(prefix="", lowercase=False, pooling="mean", batch_size=4, max_tokens=8),
-        distil=Distil(into=None, lowercase=True, words=100, texts=1000, epochs=5, batch_size=4, learning_rate=0.01),
+        distil=Distil(
+            into=None, layers=None, lowercase=True, words=100, texts=1000, epochs=5, batch_size=4, learning_rate=0.01
+        ),
         train=train_settings,
         answer=Answer(batch_size=4),
         export=Export(max_f1_drop=0.2),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.errors import ConfigError
 from stages.measures.steps import became
+from stages.running.errors import ConfigError
 from stages.synthesis.config import Filters
 from stages.synthesis.filters import (
     Known,

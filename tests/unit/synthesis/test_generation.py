@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.common.errors import DataError
 from stages.common.templates import load_template
 from stages.composition.params import Params
 from stages.labelling.teacher import Teacher
 from stages.llm.backend import Completion, Refusal
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.errors import DataError
 from stages.synthesis.filters import Known
 from stages.synthesis.generation import SMALLEST_ROUND, Writer, candidates_frame
 from stages.synthesis.plan import shortfall

@@ -13,12 +13,12 @@ import pytest
 
 import stages.generate
 from benchmarks.attack_set import put, read_attacks
-from stages.common.io import write_table
 from stages.embedding.stored import write_embeddings
 from stages.ingestion.cleaning import clean
 from stages.llm.backend import Completion
 from stages.llm.cache import CachedModel
 from stages.llm.scripted_backend import ScriptedBackend
+from stages.running.io import write_table
 from stages.synthesis.filters import Known, assistant_talk
 from stages.synthesis.generation import Writer, candidates_frame
 from stages.synthesis.injection import injection

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 from stages.synthesis.plan import Plan, imbalance_plan
 
 NAMES = ["обувь", "одежда", "посуда", "нет товара"]

@@ -11,9 +11,9 @@ from datasets import DatasetDict
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from stages.common.errors import ConfigError
 from stages.inference.classifier import Classifier
 from stages.inference.folder import write_student
+from stages.running.errors import ConfigError
 from stages.training.config import Train
 from stages.training.curves import Curves
 from stages.training.encoder import Encoder

@@ -10,12 +10,12 @@ import pytest
 import torch
 from datasets import DatasetDict
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 from stages.training.checkpoints import last_whole
 from stages.training.config import Lora, Train
 from stages.training.lora import add_updates
 from stages.training.student import build_student, head_parameters
-from tests.unit.training.test_processes import learn, still  # noqa: F401
+from tests.unit.training.test_processes import learn, moved, still  # noqa: F401
 from tests.unit.training.test_training import Interruption, run
 
 LORA = Lora(rank=4, alpha=8, dropout=0.0, targets=None)
@@ -95,6 +95,8 @@ def test_two_processes_learn_what_one_does(
     together, two = learn(still, splits, dataclasses.replace(settings, processes=2), tmp_path / "two")
     assert (two.best_epoch, two.macro_f1) == (one.best_epoch, one.macro_f1)
     assert one.best_epoch > 0
+    # By more than the two may differ.
+    assert moved(alone, still, splits, settings) > 1e-3
     for name, weights in alone.items():
         torch.testing.assert_close(together[name], weights, rtol=0.01, atol=1e-3)
 

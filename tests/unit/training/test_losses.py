@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 from stages.training.config import Loss
 from stages.training.losses import StudentLoss, class_weights
 

@@ -9,7 +9,6 @@ import pytest
 from datasets import DatasetDict
 from transformers import AutoTokenizer
 
-from stages.common.io import write_json
 from stages.common.manifest import write_manifest
 from stages.embedding.config import Embed
 from stages.embedding.cosine import unit
@@ -17,6 +16,7 @@ from stages.embedding.embedder import Embedder
 from stages.inference.answers import student_probabilities
 from stages.inference.classifier import Classifier
 from stages.inference.folder import TRAINING, read_tokenizer
+from stages.running.io import write_json
 from stages.training.config import Train
 from stages.training.curves import Curves
 from stages.training.encoder import Encoder

@@ -10,7 +10,7 @@ import torch
 from datasets import DatasetDict
 from transformers import TrainerCallback, XLMRobertaConfig, XLMRobertaForSequenceClassification
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 from stages.training.config import Train
 from stages.training.memory import has_room, step_bytes
 from tests.unit.training.test_training import run

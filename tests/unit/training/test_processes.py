@@ -20,7 +20,7 @@ from datasets import DatasetDict
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from transformers import TrainerCallback, TrainingArguments
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 from stages.training.checkpoints import last_whole
 from stages.training.config import Train
 from stages.training.curves import Curves
@@ -58,6 +58,13 @@ def learn(
     return model.state_dict(), result
 
 
+def moved(weights: dict[str, torch.Tensor], folder: Path, splits: DatasetDict, settings: Train) -> float:
+    """By how much learning has changed a weight of the encoder, at the most."""
+    start = Encoder(folder, splits["train"].features["label"].names, settings, seed=7).student()[0]
+    inner = {f"{start.base_model_prefix}.{name}": value for name, value in start.base_model.state_dict().items()}
+    return max(float((weights[name] - value).abs().max()) for name, value in inner.items())
+
+
 def curve(place: Path, name: str) -> list[float]:
     lines = (place / f"curves/plots/metrics/{name}.tsv").read_text().splitlines()[1:]
     return [float(line.split("\t")[-1]) for line in lines]
@@ -73,6 +80,8 @@ def test_two_processes_learn_what_one_does(
     assert (two.best_epoch, two.macro_f1) == (one.best_epoch, one.macro_f1)
     # Otherwise the weights would be those of the start.
     assert one.best_epoch > 0
+    # By more than the two may differ.
+    assert moved(alone, still, splits, settings) > 1e-3
     # Apart from rounding: a sum over four rows, and the sum of two over two.
     for name in ("train/loss", "train/learning_rate", "validation/loss", "validation/macro_f1"):
         assert curve(tmp_path / "two", name) == pytest.approx(curve(tmp_path / "one", name), rel=1e-3), name

@@ -25,13 +25,13 @@ from transformers import (
     pipeline,
 )
 
-from stages.common.errors import ConfigError, DataError, ModelError
-from stages.common.io import read_json
 from stages.common.manifest import write_manifest
 from stages.common.provenances import PROVENANCES
 from stages.inference.answers import student_probabilities
 from stages.inference.classifier import Classifier
 from stages.inference.folder import write_student
+from stages.running.errors import ConfigError, DataError, ModelError
+from stages.running.io import read_json
 from stages.training.checkpoints import last_whole, run_folder, seal
 from stages.training.config import Train
 from stages.training.curves import Curves

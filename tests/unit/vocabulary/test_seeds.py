@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.common.errors import DataError
+from stages.running.errors import DataError
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import read_seeds, read_vocabulary
 

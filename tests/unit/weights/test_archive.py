@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from stages.common.errors import ModelError
 from stages.common.sha256 import file_digest
+from stages.running.errors import ModelError
 from stages.weights import archive
 from stages.weights.config import Model, Wheel
 from stages.weights.resolve import resolve

@@ -14,7 +14,7 @@ from gguf import GGUFWriter, TokenType
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from stages.common.errors import ModelError
+from stages.running.errors import ModelError
 from stages.weights import gguf
 
 HIDDEN, FEED_FORWARD, HEADS, KEY_VALUE_HEADS = 32, 64, 4, 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import ModelError
+from stages.running.errors import ModelError
 from stages.weights import hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.errors import ModelError
-from stages.common.peak import physical_cores
+from stages.running.errors import ModelError
+from stages.running.peak import physical_cores
 from stages.weights.joining import _unpacked, join
 
 

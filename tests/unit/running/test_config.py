@@ -5,11 +5,11 @@ import pytest
 from omegaconf import OmegaConf
 
 import stages.check
-from stages.common.config import load, section
-from stages.common.errors import ConfigError
 from stages.common.labels import Labels
 from stages.composition.compose import compose
 from stages.composition.params import load_all
+from stages.running.config import load, section
+from stages.running.errors import ConfigError
 from tests.conftest import ROOT
 
 OPTIONS = [
@@ -63,12 +63,12 @@ def test_faults_are_refused_by_name(key, value, message, tmp_path):
 
 def test_all_faults_are_told_at_once(tmp_path):
     given = OmegaConf.load(ROOT / "params.yaml")
-    for key, value in (("train.epohs", 3), ("draw.neighbors", "many"), ("surprise", 1)):
+    for key, value in (("train.epohs", 3), ("draw.perplexity", "many"), ("surprise", 1)):
         OmegaConf.update(given, key, value, force_add=True)
     OmegaConf.save(given, tmp_path / "params.yaml")
     with pytest.raises(ConfigError) as refused:
         load_all(tmp_path / "params.yaml")
-    assert all(named in str(refused.value) for named in ("train.epohs=3", "draw.neighbors='many'", "surprise=1"))
+    assert all(named in str(refused.value) for named in ("train.epohs=3", "draw.perplexity='many'", "surprise=1"))
 
 
 def test_a_stage_reads_its_own_sections_and_no_others(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.errors import run_stage
+from stages.running.errors import run_stage
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:

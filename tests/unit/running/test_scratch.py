@@ -7,14 +7,14 @@ import sys
 import threading
 from pathlib import Path
 
-from stages.common.io import atomic_path, write_json
-from stages.common.scratch import abandoned, scratch_file, scratch_folder
+from stages.running.io import atomic_path, write_json
+from stages.running.scratch import abandoned, scratch_file, scratch_folder
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from stages.common.io import atomic_path
-from stages.common.scratch import scratch_folder
+from stages.running.io import atomic_path
+from stages.running.scratch import scratch_folder
 
 with atomic_path(Path(sys.argv[1]) / "a.json") as file, scratch_folder(Path(sys.argv[1]), "gguf-") as folder:
     file.write_text("half")

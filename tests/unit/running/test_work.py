@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, Qwen3Config
 
-from stages.common import work
-from stages.common.peak import matmul_rate, memory_rate
-from stages.common.work import Expected, Usage, Weights, encoder, fresh_tokens, language_model
+from stages.running import work
+from stages.running.peak import matmul_rate, memory_rate
+from stages.running.work import Expected, Usage, Weights, encoder, fresh_tokens, language_model
 
 WEIGHTS = Weights(body=1_000, head=100)
 

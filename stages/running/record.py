@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from stages.common.work import counted
+from stages.running.work import counted
 
 logger = logging.getLogger(__name__)
 

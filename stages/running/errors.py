@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
-from stages.common.interruption import ANEW, ends_within_seconds
-from stages.common.progress import silence_libraries
-from stages.common.record import recorded
+from stages.running.interruption import ANEW, ends_within_seconds
+from stages.running.progress import silence_libraries
+from stages.running.record import recorded
 
 # What a disk says that takes no more; anything else that an OSError may mean is a fault of the code.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -80,7 +80,7 @@ def run_stage(main: Callable[[], None], kept: str = ANEW) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     # Libraries that announce every request or font drown the stage's own lines.
-    for noisy in ("httpx2", "fontTools", "matplotlib", "datasets", "numba"):
+    for noisy in ("httpx2", "fontTools", "matplotlib", "datasets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     silence_libraries()
     stage = os.environ.get("DVC_STAGE")

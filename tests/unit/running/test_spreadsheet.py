@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common.io import read_table, table_writer, write_table
-from stages.common.spreadsheet import defused, escape_formulas, unescape_formulas
+from stages.running.io import read_table, table_writer, write_table
+from stages.running.spreadsheet import defused, escape_formulas, unescape_formulas
 from tests.conftest import ROOT
 
 RUNS = (
@@ -107,4 +107,4 @@ def test_nothing_else_writes_a_csv() -> None:
         for path in (ROOT / "stages").rglob("*.py")
         if writes.search(path.read_text(encoding="utf-8"))
     }
-    assert files == {"common/io.py", "inference/output.py"}
+    assert files == {"running/io.py", "inference/output.py"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.common.peak import matmul_rate, memory_rate
+from stages.running.peak import matmul_rate, memory_rate
 
 if TYPE_CHECKING:
     import torch

@@ -12,14 +12,14 @@ import time
 
 import pytest
 
-from stages.common.progress import Progress
-from stages.common.work import counted
+from stages.running.progress import Progress
+from stages.running.work import counted
 
 SCRIPT = """
 import sys, time
 from tqdm.auto import tqdm
-from stages.common import progress
-from stages.common.errors import run_stage
+from stages.running import progress
+from stages.running.errors import run_stage
 
 def main():
     progress.EVERY = 0.2
@@ -50,7 +50,7 @@ def lines() -> list[str]:
     assert finished.returncode == 130
     assert "\r" not in finished.stderr
     assert "a library's own" not in finished.stderr
-    return [line.removeprefix("INFO stages.common.progress: ") for line in finished.stderr.splitlines()]
+    return [line.removeprefix("INFO stages.running.progress: ") for line in finished.stderr.splitlines()]
 
 
 def test_a_loop_says_what_is_to_do_how_far_it_is_and_what_it_took(lines: list[str]) -> None:

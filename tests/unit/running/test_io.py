@@ -4,9 +4,9 @@ import os
 import pandas as pd
 import pytest
 
-from stages.common.errors import DataError
 from stages.common.figures import read_figures
-from stages.common.io import atomic_path, read_table, syncing, table_writer, write_table
+from stages.running.errors import DataError
+from stages.running.io import atomic_path, read_table, syncing, table_writer, write_table
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

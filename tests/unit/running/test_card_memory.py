@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stages.common.errors import ConfigError, card_memory, run_stage
+from stages.running.errors import ConfigError, card_memory, run_stage
 
 # As torch and the libraries below it say it.
 TORCH = (

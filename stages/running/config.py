@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import ErrorDetails
 
-from stages.common.errors import ConfigError
+from stages.running.errors import ConfigError
 
 PARAMS = Path("params.yaml")
 Section = TypeVar("Section")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.record import RECORD, duration, entries
+from stages.running.record import RECORD, duration, entries
 
 SCRIPT = """
 import sys, time
-from stages.common.errors import DataError, run_stage
-from stages.common.work import counted
+from stages.running.errors import DataError, run_stage
+from stages.running.work import counted
 
 def main():
     counted["answers"] += 3

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from stages.common import peak
+from stages.running import peak
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("max 100000\n", 4), ("150000 100000\n", 2), ("1000 100000\n", 1)])

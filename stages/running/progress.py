@@ -12,8 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from stages.common.record import duration
-from stages.common.work import counted
+from stages.running.record import duration
+from stages.running.work import counted
 
 logger = logging.getLogger(__name__)
 

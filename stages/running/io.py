@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.common.errors import DataError
-from stages.common.scratch import remove, scratch_file, scratch_folder
-from stages.common.spreadsheet import escape_formulas, unescape_formulas
+from stages.running.errors import DataError
+from stages.running.scratch import remove, scratch_file, scratch_folder
+from stages.running.spreadsheet import escape_formulas, unescape_formulas
 
 # Below the repository root; folders and files in them are named as in dvc.yaml.
 DATA = Path("data")
