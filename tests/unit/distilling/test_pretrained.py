@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +95,6 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(lessons, encoders, tmp_path,
 
 
 def test_an_encoder_with_a_decoder_learns_alone(lessons, encoders, tmp_path: Path):
-    settings = Distil(
-        into="student", layers=None, lowercase=True, words=99, texts=99, epochs=1, batch_size=4, learning_rate=0.003
-    )
+    settings = replace(SETTINGS, epochs=1)
     learn(ModelFolder(encoders["t5"], 16), *lessons, settings, 0, tmp_path / "new", tmp_path / "c")
     assert (tmp_path / "new" / WEIGHTS).is_file()
