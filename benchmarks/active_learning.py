@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from benchmarks.heads import Heads, Rows
+from benchmarks.heads import Heads, Rows, Texts
 from stages.annotating.config import STRATEGIES
 from stages.annotating.strategies import pick
 from stages.common.arrays import FloatArray, IntArray, label_indices, probability_matrix
@@ -32,6 +32,7 @@ from stages.curation.policy import apply_policy, likely_errors
 from stages.curation.second_opinion import SecondOpinion
 from stages.curation.written import learnt_from
 from stages.embedding.stored import read_embeddings
+from stages.running.errors import DataError
 from stages.running.io import DATA, read_table
 from stages.running.progress import Progress
 from stages.scoring import metrics
@@ -85,7 +86,7 @@ class Shop:
     checked: pd.DataFrame
     checked_teacher: FloatArray
     checked_vectors: FloatArray
-    checked_features: FloatArray
+    checked_texts: Texts
 
     @property
     def truth(self) -> IntArray:
@@ -106,11 +107,11 @@ class Shop:
         soft, labels = self.train.soft_labels.copy(), self.train.labels.copy()
         soft[self.real], labels[self.real] = curated, curated.argmax(axis=1)
         truth = self.truth[answered]
-        people = Rows(self.checked_features[answered], truth, np.eye(len(self.names))[truth])
+        people = Rows.checked(self.checked_texts.take(answered), truth, len(self.names))
         weights = np.r_[np.ones(len(labels)), np.full(len(answered), self.params.human.weight)]
-        rows = Rows(self.train.features, labels, soft).joined(people)
-        features = np.concatenate([self.checked_features, self.validation.features])
-        return self.heads.logits(rows, self.params.train, features, weights)
+        rows = Rows(self.train.texts, labels, soft).joined(people)
+        texts = self.checked_texts.joined(self.validation.texts)
+        return self.heads.logits(rows, self.params.train, texts, weights)
 
 
 def main() -> None:
@@ -143,6 +144,8 @@ def read_shop() -> Shop:
     labelled = read_table(DATA / "label/labels.parquet").set_index("id")
     checked = labelled_gold(DATA / "ingest/gold.parquet", names)
     by_teacher = read_table(DATA / "label/gold.parquet").drop_duplicates("id").set_index("id")
+    if not checked["id"].isin(by_teacher.index).all():
+        raise DataError("the teacher was asked about a part of the checked rows: run with label.gold_rows=null")
     vocabulary = read_vocabulary(params.vocabulary, names)
     written_vectors, written = learnt_from(vocabulary)
     return Shop(
@@ -159,7 +162,7 @@ def read_shop() -> Shop:
         checked=checked,
         checked_teacher=probability_matrix(by_teacher.loc[checked["id"]]),
         checked_vectors=read_embeddings(DATA / "embed", checked["id"].to_list()),
-        checked_features=heads.features(checked["text"].to_list()),
+        checked_texts=heads.texts(checked["text"].to_list()),
     )
 
 

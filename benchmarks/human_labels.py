@@ -39,9 +39,9 @@ def main() -> None:
     dataset = variant_rows(load_rows(DATA / "dataset", "train", names), FINAL)
     heads = Heads.of(params)
     rows = heads.rows(dataset)
-    of_checked, of_gold = (heads.features(part["text"].to_list()) for part in (checked, gold))
+    of_checked, of_gold = (heads.texts(part["text"].to_list()) for part in (checked, gold))
     truth, actual = label_indices(checked["label"], names), label_indices(gold["label"], names)
-    people = Rows(of_checked, truth, np.eye(len(names))[truth])
+    people = Rows.checked(of_checked, truth, len(names))
 
     def score(chosen: IntArray) -> str:
         predicted = heads.fitted(rows.joined(people.take(chosen)), params.train, of_gold).argmax(axis=1)

@@ -84,7 +84,7 @@ def students(params: Params, texts: list[str]) -> dict[str, tuple[Predict, int]]
     heads = Heads.of(params)
     dataset = variant_rows(load_rows(DATA / "dataset", "train", params.labels.names), FINAL)
     rows = heads.rows(dataset)
-    of_texts = heads.features(texts)
+    of_texts = heads.texts(texts)
 
     def predict(train: Train) -> tuple[Predict, int]:
         return lambda chosen: heads.fitted(rows.take(chosen), train, of_texts), len(dataset)

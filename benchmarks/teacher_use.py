@@ -213,9 +213,9 @@ class Taught:
         self.run = run
         self.heads = Heads.of(run.params)
         self.train = np.flatnonzero(run.reviews["split"] == "train")
-        self.features = self.heads.features(run.reviews["text"].iloc[self.train].to_list())
-        self.checked = self.heads.features(run.checked["text"].to_list())
-        self.written = self.heads.features(run.vocabulary.seeds["text"].to_list())
+        self.texts = self.heads.texts(run.reviews["text"].iloc[self.train].to_list())
+        self.checked = self.heads.texts(run.checked["text"].to_list())
+        self.written = self.heads.texts(run.vocabulary.seeds["text"].to_list())
 
     def answers(self, curated: FloatArray) -> IntArray:
         """Label indices that such a student gives the checked rows; `curated` (reviews, labels)."""
@@ -226,7 +226,8 @@ class Taught:
         seeds = self.run.vocabulary.seeds
         chosen = np.flatnonzero(seeds["label"].isin(rare))
         truth = label_indices(seeds["label"], names)[chosen]
-        rows = Rows(self.features, labels, soft).joined(Rows(self.written[chosen], truth, np.eye(len(names))[truth]))
+        written = Rows.checked(self.written.take(chosen), truth, len(names))
+        rows = Rows(self.texts, labels, soft).joined(written)
         found: IntArray = self.heads.logits(rows, self.run.params.train, self.checked).argmax(axis=1)
         return found
 

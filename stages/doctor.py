@@ -139,10 +139,12 @@ def whole_run(params: Params) -> list[str]:
         vocabulary = read_vocabulary(params.vocabulary, params.labels.names)
     except DataError as error:
         return [f"whole run unknown: {error}"]
-    reviews = min(rows[0], data.limit or rows[0]) + sum(rows[1:])
+    reviews, most = min(rows[0], data.limit or rows[0]), params.label.gold_rows
+    asked = reviews + sum(min(count, most or count) for count in rows[1:])
+    reviews += sum(rows[1:])
     examples, names = len(vocabulary.examples()), len(vocabulary.names())
     written = examples * (1 + params.mix.copies) + names
-    seconds = cpu_run(params, reviews, written)
+    seconds = cpu_run(params, reviews, asked, written)
     if seconds is None:
         return []
     dtype = engine_dtype(params.vllm.dtype)

@@ -55,8 +55,9 @@ def read_evaluation(params: Params) -> Evaluation:
     answers = {}
     if AGREEMENT not in set(rows["gold_set"]):
         # The second opinion of `curate` has not seen what people answered.
+        asked = pd.concat([read_table(DATA / "label/asked.parquet"), rows[rows["gold_set"] == PEOPLE]])
         for who, folder in {"teacher": DATA / "label", "curated": DATA / "curate"}.items():
-            answers[who] = stored_answers(rows, labelled(folder, rows), names)
+            answers[who] = stored_answers(rows, labelled(folder, rows), asked, names)
     for student in PROVENANCES:
         answers[student] = Answers.of(probability_matrix(read_table(DATA / f"answers/{student}.parquet")))
     return Evaluation(rows, answers, names, params.evaluate, params.seed)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from stages.cluster.config import Execute
 from stages.cluster.executor import open_model
+from stages.common.gold import drawn_rows
 from stages.common.labels import Labels
 from stages.labelling.config import Label, Prompt
 from stages.labelling.teacher import Teacher
@@ -49,7 +50,8 @@ def main() -> None:
     write_json(DATA / "label/prior.json", {"labels": params.labels.names, "prior": prior.tolist()})
     # The gold texts are labelled with the prior of the reviews: the teacher must not adapt to the test.
     gold = read_table(DATA / "ingest/gold.parquet")
-    gold = gold[gold["label"] != ""].drop(columns="label")
+    gold = drawn_rows(gold[gold["label"] != ""].drop(columns="label"), params.label.gold_rows)
+    write_table(DATA / "label/asked.parquet", gold[["gold_set", "id"]])
     unique_gold, _ = teacher.label_reviews(gold.drop_duplicates("id"), prior, explain=False)
     # A checked review without an answer counts as answered wrongly.
     lost = unique_gold[unique_gold["failure"] != ""]

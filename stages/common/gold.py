@@ -33,6 +33,15 @@ def scored_rows(data: Path, label_names: Sequence[str]) -> pd.DataFrame:
     return pd.concat([gold, people], ignore_index=True) if len(people) >= FEWEST else gold
 
 
+def drawn_rows(gold: pd.DataFrame, most: int | None) -> pd.DataFrame:
+    """At most so many rows of each gold set, drawn at random; all for None.
+
+    An id is a digest of the text, so the first ones in their order are as good as any, and stay when others come in.
+    """
+    ordered = gold.sort_values("id", kind="stable")
+    return ordered.groupby("gold_set").head(len(gold) if most is None else most).sort_index()
+
+
 def labelled_gold(path: Path, label_names: Sequence[str]) -> pd.DataFrame:
     """The rows (columns as in `ingestion.tables.GOLD`) that have a label; none if there is no such file.
 

@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 from omegaconf import OmegaConf
 
+from stages.common.gold import drawn_rows
 from stages.composition.params import Params
 from stages.ingestion.inputs import raw_texts, read_calibration, read_gold, reserved
 from stages.ingestion.intake import Intake
@@ -103,7 +104,7 @@ def write_few_words(params: Params, folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pile:
-    """What a draw was made from: usable `reviews`, those of them in the train split, and `checked` ones."""
+    """What a draw was made from: usable `reviews`, those in the train split; `checked` ones for the teacher."""
 
     reviews: int
     train: int
@@ -134,7 +135,8 @@ def write_drawn(params: Params, folder: Path, number: int) -> tuple[dict[str, An
     _write_checked(folder / "gold/none.parquet", gold.head(0))
     chosen = {split: [raw for _, raw in rows] for split, rows in drawn.items()}
     section = _write_reviews(folder, chosen, dict.fromkeys(data.gold.sets), None)
-    return section, Pile(sum(counts.values()), counts["train"], gold["id"].nunique())
+    asked = drawn_rows(gold, params.label.gold_rows)["id"].nunique()
+    return section, Pile(sum(counts.values()), counts["train"], asked)
 
 
 def _checked(params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -47,6 +47,7 @@ def graph_of(model: PreTrainedModel, give: Give) -> onnx.ModelProto:
     model.set_attn_implementation(_ATTENTION)
     whole = _Graph(model, give)
     written = _traced(whole)
+    _put_in_order(written.graph)
     _put_in_weights(written.graph, whole)
     return written
 
@@ -55,8 +56,9 @@ def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tens
     """A row a text of hidden states (rows, tokens, size): the first token's with `cls`, else the mean under `mask`."""
     if pooling == "cls":
         return hidden[:, 0]
-    seen = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * seen).sum(dim=1) / seen.sum(dim=1)
+    # ONNX Runtime rounds a product alike for one text and for several, but not a sum.
+    seen = mask.unsqueeze(1).to(hidden.dtype)
+    return (seen @ hidden).squeeze(1) / seen.sum(dim=2)
 
 
 def widen(graph: onnx.GraphProto, stored: Collection[str]) -> None:
@@ -109,6 +111,40 @@ def _traced(model: nn.Module) -> onnx.ModelProto:
             dynamic_axes={**{given: {0: "rows", 1: "tokens"} for given in INPUTS}, EMBEDDING: {0: "rows"}},
         )
     return onnx.load_model_from_string(written.getvalue())
+
+
+def _put_in_order(graph: onnx.GraphProto) -> None:
+    """Order and name everything by what the output is made of, so that one model is one file.
+
+    The tracer keeps the order of execution, in which transformers goes through a set for Gemma's rotary embeddings.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    kept = {value.name for value in [*graph.input, *graph.output]}
+    ordered: list[onnx.NodeProto] = []
+    names: dict[str, str] = {}
+    path = [makers[value.name] for value in reversed(graph.output)]
+    while path:
+        node = path[-1]
+        awaited = [makers[given] for given in node.input if given in makers and given not in names]
+        if awaited:
+            path.append(awaited[0])
+            continue
+        path.pop()
+        if node.output[0] in names:
+            continue
+        names |= {name: name if name in kept else f"{len(names) + at}" for at, name in enumerate(node.output)}
+        ordered.append(node)
+    for number, node in enumerate(ordered):
+        node.name = f"{node.op_type}_{number}"
+        node.input[:] = [names.get(given, given) for given in node.input]
+        node.output[:] = [names[made] for made in node.output]
+    del graph.node[:]
+    graph.node.extend(ordered)
+    # What is known of values in between goes by their former names.
+    del graph.value_info[:]
+    inputs = {value.name: value for value in graph.input}
+    del graph.input[:]
+    graph.input.extend(inputs[name] for name in [*INPUTS, *sorted(inputs.keys() - {*INPUTS})])
 
 
 def _put_in_weights(graph: onnx.GraphProto, model: nn.Module) -> None:

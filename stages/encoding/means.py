@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from stages.common.arrays import Vectors
 from stages.common.cache import cache_folder
 from stages.common.fingerprint import code_fingerprint, fingerprint
 from stages.common.vectors import VectorStore, space
-from stages.encoding.runtime import open_graph
+from stages.encoding.runtime import EMBEDDING, computed, open_graph
 from stages.running.errors import card_memory
 from stages.running.io import atomic_path
 from stages.running.peak import physical_cores
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
 # Texts between two writes to disk on a graphics card; those of like length among them share a batch.
 AT_A_TIME = 1024
-# On a CPU, where they take seconds.
-TEXTS_AT_A_TIME = 32
+# The same on a CPU, which takes seconds for them; those of as many tokens share a batch.
+TEXTS_AT_A_TIME = 256
 # Where a card has no room for the encoder, or for a batch.
 REMEDY = (
     "lower embed.batch_size or train.batch_size, whichever encodes here, or vllm.gpu_memory_utilization, which is the "
@@ -98,31 +97,23 @@ class TokenMeans:
             return
         usage = Usage(encoder(self._source.folder), "texts")
         cut = [self._source.ids(text) for text in texts]
-        compute = self._one_by_one if self._device == "cpu" else self._in_batches
-        begin = 0.0
-        for vectors in compute(cut, batch_size):
-            # The first part waits for the model to load.
-            begin = begin or time.perf_counter()
+        on_cpu = self._device == "cpu"
+        # Loaded before the clock starts.
+        _ = self._graph if on_cpu else self._encoder
+        begin = time.perf_counter()
+        for vectors in self._alike(cut) if on_cpu else self._in_batches(cut, batch_size):
             yield vectors
             usage.add(sum(map(len, cut[usage.pieces : usage.pieces + len(vectors)])))
             usage.pieces += len(vectors)
         usage.tell(self._source.folder.name, time.perf_counter() - begin, self._dtype)
 
-    def _one_by_one(self, cut: Sequence[list[int]], _: int) -> Iterator[Vectors]:
-        """On a CPU. How sums round depends on which texts share a batch: alone, a text gets what follows from it.
+    def _alike(self, cut: Sequence[list[int]]) -> Iterator[Vectors]:
+        """On a CPU. Only texts of as many tokens share a batch: so each gets what it would get alone.
 
-        Each core has a text of its own: one text is too little work to be divided.
+        A core has a batch of its own: a text is too little work to be divided.
         """
-        graph = self._graph
-
-        def vector(tokens: list[int]) -> Vectors:
-            ids = np.array([tokens])
-            (found,) = graph.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-            return cast("Vectors", found)
-
-        with ThreadPoolExecutor(physical_cores()) as pool:
-            for start in range(0, len(cut), TEXTS_AT_A_TIME):
-                yield np.concatenate([*pool.map(vector, cut[start : start + TEXTS_AT_A_TIME])])
+        for start in range(0, len(cut), TEXTS_AT_A_TIME):
+            yield computed(self._graph, cut[start : start + TEXTS_AT_A_TIME], [EMBEDDING], physical_cores())[0]
 
     def _in_batches(self, cut: Sequence[list[int]], batch_size: int) -> Iterator[Vectors]:
         import torch

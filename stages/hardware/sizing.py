@@ -151,11 +151,11 @@ def cpu(dtype: str) -> Processor:
     return Processor("CPU", 0.0, matmul_rate(dtype) / 1e12, memory_rate() / 1e9, share=MATMUL_SHARE)
 
 
-def cpu_run(params: Params, reviews: int, written: int) -> float | None:
+def cpu_run(params: Params, reviews: int, asked: int, written: int) -> float | None:
     """Seconds of a whole run for so many `reviews`, checked ones included, on this machine's processor.
 
-    `written` are the texts that the vocabulary gives, mixed ones included. Without downloads; None if a network is not
-    known.
+    The teacher is `asked` about so many of them; `written` are the texts that the vocabulary gives, mixed ones
+    included. Without downloads; None if a network is not known.
     """
     roles = ("teacher", "generator", "student", "embedder")
     teacher, generator, student, embedder = (NETWORKS.get(params.models[role].name) for role in roles)
@@ -164,7 +164,7 @@ def cpu_run(params: Params, reviews: int, written: int) -> float | None:
     dtype, engine = engine_dtype(params.vllm.dtype), params.vllm
     candidates = CANDIDATES * params.plan.wanted * len(params.labels.names) * bool(params.generate.base.candidates)
     line = params.prompt.reasoning_tokens if params.prompt.reasoning_prefix else 0
-    labelled = reviews * params.label.orders + candidates * (params.generate.filters.readers == "both")
+    labelled = asked * params.label.orders + candidates * (params.generate.filters.readers == "both")
     label = Expected(teacher.to_read, round(labelled), UNCACHED * labelled, line / 2 * labelled, engine.max_num_seqs)
     write = Expected(
         generator.to_read, round(candidates), CPU_EXAMPLES * candidates, CPU_WRITTEN * candidates, engine.max_num_seqs

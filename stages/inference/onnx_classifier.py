@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import groupby
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from stages.common.manifest import MANIFEST, check_manifest, write_manifest
-from stages.encoding.runtime import EMBEDDING, open_graph
+from stages.encoding.runtime import EMBEDDING, computed, open_graph
 from stages.running.errors import ModelError
 from stages.running.peak import physical_cores
 
@@ -30,8 +26,6 @@ FULL = "model.onnx"
 QUANTIZED = "model_quantized.onnx"
 # What the student answers; `EMBEDDING`, the other output of its graph, is what reaches its head.
 PROBABILITIES = "probabilities"
-# Texts that one core computes at a time, so that weights are read once for all of them.
-TOGETHER = 4
 _REMEDY = "copy the whole folder again, or run `dvc repro package`"
 
 
@@ -83,31 +77,9 @@ class OnnxClassifier:
         return probabilities, embedding
 
     def _computed(self, texts: Sequence[str], *outputs: str) -> list[FloatArray]:
-        """Each of `outputs`, shape (rows, size).
-
-        Of several texts each core has some of as many tokens, of a single one all cores have a part. Nothing is padded:
-        in int8, what padding changes in a sum's last digit moved probabilities by 0.02.
-        """
+        """Each of `outputs`, shape (rows, size)."""
         encoded = self._tokenizer.encode_batch(list(texts))
-        # The longest first: at the end no core waits long for another.
-        order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]), reverse=True)
-        size = min(TOGETHER, ceil(len(order) / self.threads))
-        groups = []
-        for _, alike in groupby((encoded[row] for row in order), key=len):
-            some = [*alike]
-            groups += [some[start : start + size] for start in range(0, len(some), size)]
-        run = partial(self._run, outputs)
-        if len(groups) == 1:
-            found = [run(groups[0])]
-        else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                found = [*pool.map(run, groups)]
-        return [np.concatenate(rows)[np.argsort(order)] for rows in zip(*found, strict=True)]
-
-    def _run(self, outputs: Sequence[str], group: Sequence[Encoding]) -> list[FloatArray]:
-        ids = np.array([tokens.ids for tokens in group], dtype=np.int64)
-        given: list[FloatArray] = self._session.run(outputs, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        return given
+        return computed(self._session, [tokens.ids for tokens in encoded], outputs, self.threads)
 
 
 def describe(folder: Path, labels: Sequence[str], max_tokens: int, file: str) -> None:

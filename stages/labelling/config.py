@@ -33,7 +33,8 @@ class Label:
 
     `orders`: in how many orders the categories are listed. `samples`: how many further lines of reasoning, drawn at
     `sample_temperature`, are heard where the likeliest category leads by less than `sample_margin`. `content_free`:
-    what `calibration=contextual` asks about, reviews without content in the language of the others.
+    what `calibration=contextual` asks about, reviews without content in the language of the others. `gold_rows`: how
+    many of each gold set the teacher is asked, to tell what it is worth itself; None for all.
     """
 
     backend: str
@@ -49,6 +50,7 @@ class Label:
     calibration: str
     content_free: list[str]
     calibration_strength: float
+    gold_rows: int | None
 
     def __post_init__(self) -> None:
         require_option("label.backend", self.backend, ("vllm", "openai", "nli", "scripted"))
@@ -58,3 +60,4 @@ class Label:
         contextual = self.calibration == "contextual"
         require(bool(self.content_free) or not contextual, "label.calibration=contextual needs label.content_free")
         require(0 <= self.calibration_strength <= 1, "label.calibration_strength is not within 0…1")
+        require(self.gold_rows is None or self.gold_rows >= 1, "label.gold_rows is neither null nor at least 1")

@@ -77,7 +77,7 @@ def gold(run: Run) -> Figures:
     """The set that single figures are about: its name, its rows, and whether people checked it."""
     name = run.scores["gold_set"].iloc[0]
     whole = run.scores[(run.scores["gold_set"] == name) & (run.scores["subset"] == "all")]
-    return {"name": name, "checked": name != AGREEMENT, "rows": int(whole["rows"].iloc[0])}
+    return {"name": name, "checked": name != AGREEMENT, "rows": int(whole["rows"].max())}
 
 
 def who_name(who: str) -> str:
@@ -110,10 +110,12 @@ def scores(run: Run) -> list[Figures]:
             if gold_set == AGREEMENT
             else {"weighted_f1": "weighted_f1", "macro_f1": "macro_f1"}
         )
+        # The teacher may have been asked about a part.
+        size = int(rows["rows"].max())
         classifiers = [
             {
                 "who": row["who"],
-                "name": who_name(row["who"]),
+                "name": who_name(row["who"]) + (f", {row['rows']} of the rows" if row["rows"] < size else ""),
                 "measures": {
                     name: {"value": row[column], "low": row[f"{column}_low"], "high": row[f"{column}_high"]}
                     for name, column in columns.items()
@@ -123,7 +125,6 @@ def scores(run: Run) -> list[Figures]:
             for row in _records(rows)
             if row["who"] != HUMAN or run.rows.get(HUMAN)
         ]
-        size = int(rows["rows"].iloc[0])
         tables.append({"set": gold_set, "part": part, "rows": size, "measures": [*columns], "classifiers": classifiers})
     return tables
 

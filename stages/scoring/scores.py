@@ -53,10 +53,11 @@ class ClassScore:
 def scores(evaluation: Evaluation) -> list[Score]:
     """Everyone's score on each gold set and each part of it (`metrics.subsets`)."""
     return [
-        _score(part, name, who, subset)
+        _score(part.asked(who), name, who, subset)
         for name, gold_set in evaluation.gold_sets()
         for subset, part in _parts(name, gold_set)
         for who in part.answers
+        if part.answers[who].asked.any()
     ]
 
 
@@ -65,7 +66,7 @@ def class_scores(evaluation: Evaluation) -> list[ClassScore]:
     found = []
     for name, gold_set in evaluation.gold_sets():
         for who in gold_set.answers:
-            by_label = metrics.score(gold_set.confusion(who))
+            by_label = metrics.score(gold_set.asked(who).confusion(who))
             columns = (by_label.precision, by_label.recall, by_label.f1, by_label.support)
             for label, precision, recall, f1, support in zip(gold_set.label_names, *columns, strict=True):
                 if not np.isnan(f1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # An engine writes so many texts in hardly more time than one.
 SMALLEST_ROUND = 16
+# What is left of a budget after some round is let be if it is less: the filters would leave a row or two of it.
+WORTH_A_ROUND = SMALLEST_ROUND // 2
 # What follows the last finished sentence: the token limit cuts off anywhere.
 _UNFINISHED = re.compile(r"(?<=[.!?…])\s+[^.!?…)]*[^.!?…)\s]$")
 
@@ -73,10 +76,10 @@ class Writer:
     ) -> Generation:
         """Fill `wanted` (label -> rows) from `requests`, at most `step.candidates` candidates a wanted row.
 
-        Every round asks for twice what is still missing, as the filters take about half, and for some `SMALLEST_ROUND`
-        where the budget has them; rows accepted beyond `wanted` stay. A row that was told again is not asked about any
-        more. Prompts and sampling seeds follow from the configuration alone, so an interrupted step finds its answers
-        in the cache.
+        Every round asks for twice what is still missing, or for more where the filters took more than half so far, and
+        for some `SMALLEST_ROUND` where the budget has them; what is left of it and not `WORTH_A_ROUND` is not spent.
+        Rows accepted beyond `wanted` stay. A row that was told again is not asked about any more. Prompts and sampling
+        seeds follow from the configuration alone, so an interrupted step finds its answers in the cache.
         """
         rounds: list[pd.DataFrame] = []
         vectors: list[Vectors] = []
@@ -85,14 +88,15 @@ class Writer:
         told: set[str] = set()
         while True:
             missing = {label: max(0, count - have[label]) for label, count in wanted.items()}
-            times = max(2, SMALLEST_ROUND // max(1, sum(missing.values())))
+            taken = sum(asked.values()) / max(1, sum(have.values()))
+            times = max(2, math.ceil(taken), SMALLEST_ROUND // max(1, sum(missing.values())))
             rounds_due = [
                 _not_told(requests[label], told, min(times * missing[label], _budget(step, count) - asked[label]))
                 for label, count in wanted.items()
             ]
             # Label after label in turn: those of one label share their examples, which are cached by its second turn.
             batch = [request for turn in zip_longest(*rounds_due) for request in turn if request is not None]
-            if not batch:
+            if len(batch) < (WORTH_A_ROUND if rounds else 1):
                 break
             for request in batch:
                 asked[request.label] += 1

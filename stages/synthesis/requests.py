@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,26 +88,24 @@ def retelling_requests(
     vocabulary: Vocabulary,
     sources: pd.DataFrame,
     label: str,
-    exemplars: Callable[[pd.DataFrame], pd.DataFrame],
+    shown: Sequence[pd.DataFrame],
     generator: np.random.Generator,
 ) -> Iterator[Request]:
     """Endless requests to tell synthetic reviews of `label` again, in shuffled rounds.
 
-    `exemplars` gives the real rows (id, text) that a group of source rows is shown with; it may give none.
+    They are told beside each of the tables `shown` of real rows (id, text; there may be none) in turn.
     """  # fmt: skip
     own = sources[sources["label"] == label]
+    exemplars = [rows["text"].map(cut).to_list() for rows in shown]
     numbers = itertools.count()
     while len(own):
-        order = generator.permutation(len(own))
-        for group in np.split(order, range(SHARED, len(order), SHARED)):
-            shown = exemplars(own.iloc[group])
-            for row in own.iloc[group].to_dict("records"):
-                attributes = json.loads(row["attributes"]) | draw_manner(template, vocabulary, generator)
-                prompt = template.render(
-                    label=label, source=row["text"], exemplars=shown["text"].map(cut).to_list(), **attributes
-                )
-                seeds = [row["id"], *shown["id"]]
-                yield Request(label, next(numbers), prompt, seeds, attributes, source=row["id"])
+        for at in generator.permutation(len(own)):
+            row = own.iloc[at]
+            attributes = json.loads(row["attributes"]) | draw_manner(template, vocabulary, generator)
+            number = next(numbers)
+            turn = number % len(shown)
+            prompt = template.render(label=label, source=row["text"], exemplars=exemplars[turn], **attributes)
+            yield Request(label, number, prompt, [row["id"], *shown[turn]["id"]], attributes, source=row["id"])
 
 
 def cut(text: str) -> str:

@@ -20,9 +20,6 @@ from tests.reliability.small_runs import results
 from tests.reliability.timeless import times_in
 from tests.students import LABELS, encoders, loss_settings, splits, train_settings  # noqa: F401
 
-# As DVC runs it: transformers makes Gemma's two rotary embeddings in the order of a set of strings.
-EXPORT = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["export"]["cmd"]
-
 
 @pytest.mark.parametrize(
     ("encoder", "changed"),
@@ -58,7 +55,8 @@ def test_two_runs_leave_the_same_bytes(
 def started(folder: Path, settings: Train, encoder: Path, rows: DatasetDict, hash_seed: str) -> subprocess.Popen[str]:
     """Stages `train` and `export` in a new repository at `folder`, with a cache of its own.
 
-    Python orders sets of strings by a seed that is another in every process.
+    Python orders sets of strings by a seed that is another in every process, and transformers computes Gemma's two
+    rotary embeddings in such an order.
     """
     for split, some in rows.items():
         (folder / "data/dataset").mkdir(parents=True, exist_ok=True)
@@ -91,7 +89,7 @@ def started(folder: Path, settings: Train, encoder: Path, rows: DatasetDict, has
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.Popen(
-        f"python -m stages.train style && {EXPORT}".replace("python", '"$PYTHON"'), shell=True, cwd=folder,
-        env=os.environ | environment | {"PYTHON": sys.executable},
+        f'"{sys.executable}" -m stages.train style && exec "{sys.executable}" -m stages.export', shell=True,
+        cwd=folder, env=os.environ | environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

@@ -46,6 +46,16 @@ def test_rows_are_unit_float32_in_the_order_of_the_texts(folder: Path) -> None:
     assert again.embed([]).shape == (0, 16)
 
 
+def test_a_text_gets_the_same_alone_as_among_others(folder: Path, tmp_path: Path) -> None:
+    words = ["платье", "хорошее", "чайник", "и"]
+    # More tokens than a sum takes at a time, and more texts of as many of them than one batch holds.
+    texts = [" ".join(words[(at + step) % 4] for step in range(20 + at % 2)) + f" {words[at % 4]}" for at in range(8)]
+    among = Embedder(folder, SETTINGS, VectorStore(tmp_path / "among.sqlite")).embed(texts)
+    for at, text in enumerate(texts):
+        alone = Embedder(folder, SETTINGS, VectorStore(tmp_path / f"{at}.sqlite")).embed([text])
+        np.testing.assert_array_equal(alone[0], among[at])
+
+
 def test_prefix_and_pooling_are_those_of_the_settings(folder: Path) -> None:
     from transformers import AutoModel, AutoTokenizer
 

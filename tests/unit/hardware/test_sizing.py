@@ -134,11 +134,13 @@ def test_the_embedder_has_room_beside_the_engine_of_every_profile(profile: str, 
 
 @pytest.fixture
 def run(params: Params, monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
-    def seconds(reviews: int, written: int, operations: float = 1e12, params: Params = params) -> float:
+    def seconds(
+        reviews: int, written: int, operations: float = 1e12, params: Params = params, asked: int | None = None
+    ) -> float:
         for module in (work, sizing):
             monkeypatch.setattr(module, "matmul_rate", lambda _: operations)
             monkeypatch.setattr(module, "memory_rate", lambda: 1e30)
-        found = cpu_run(params, reviews, written)
+        found = cpu_run(params, reviews, reviews if asked is None else asked, written)
         assert found is not None
         return found
 
@@ -155,10 +157,11 @@ def test_a_run_on_a_processor_is_told_by_what_it_was_measured_at(params: Params,
     line = params.prompt.reasoning_tokens / 2 * 2 * teacher.weights
     rate = 1e12 * work.MATMUL_SHARE
     assert run(2000, 100) - run(1000, 100) == pytest.approx(1000 * (operations + line) / rate)
-    # What is written nobody labels.
+    # What is written nobody labels, and of what is checked the teacher is asked a part.
+    assert run(2000, 100, asked=1000) - run(1000, 100) == pytest.approx(1000 * encode / rate)
     assert run(1000, 1100) - run(1000, 100) == pytest.approx(1000 * WRITTEN_TEXT * encode / rate)
     unknown = replace(params, models={**params.models, "teacher": replace(params.models["teacher"], name="x")})
-    assert cpu_run(unknown, 1, 1) is None
+    assert cpu_run(unknown, 1, 1, 1) is None
 
 
 def test_a_run_whose_students_learn_from_the_embedder_takes_its_time(run: Callable[..., float], tmp_path: Path) -> None:

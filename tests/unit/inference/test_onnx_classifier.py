@@ -8,17 +8,20 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tokenizers import Encoding, Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from stages.common.arrays import FloatArray
+from stages.common.arrays import Vectors
+from stages.encoding import runtime
+from stages.encoding.runtime import TOGETHER
 from stages.inference import onnx_classifier
 from stages.inference.load import load_classifier
-from stages.inference.onnx_classifier import DESCRIPTION, FULL, TOGETHER, TOKENIZER, OnnxClassifier, describe
+from stages.inference.onnx_classifier import DESCRIPTION, FULL, TOKENIZER, OnnxClassifier, describe
 from stages.running.errors import ModelError
 from stages.running.peak import physical_cores
 from tests.conftest import ROOT
@@ -69,16 +72,16 @@ def test_answers_come_in_the_order_of_the_texts(folder: Path) -> None:
 def test_each_core_has_texts_of_as_many_tokens_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_classifier, "physical_cores", lambda: 2)
     classifier = OnnxClassifier(folder)
-    run, meeting = classifier._run, threading.Barrier(2)
+    run, meeting = runtime._run, threading.Barrier(2)
     lengths: list[list[int]] = []
 
-    def together(outputs: Sequence[str], group: Sequence[Encoding]) -> list[FloatArray]:
+    def together(graph: Any, outputs: Sequence[str], group: Sequence[Sequence[int]]) -> list[Vectors]:
         lengths.append([*map(len, group)])
         # Passed by two at a time, or never.
         meeting.wait(timeout=20)
-        return run(outputs, group)
+        return run(graph, outputs, group)
 
-    monkeypatch.setattr(classifier, "_run", together)
+    monkeypatch.setattr(runtime, "_run", together)
     texts = ["а", "а б а", "б", "а б", "а", "б б", "б", "а"]
     assert classifier.predict_proba(texts)[:, 0] == pytest.approx([0.1, 0.3, 0.1, 0.2, 0.1, 0.2, 0.1, 0.1])
     assert sorted(lengths) == [[1], [1] * TOGETHER, [2, 2], [3]]
@@ -86,14 +89,14 @@ def test_each_core_has_texts_of_as_many_tokens_of_its_own(folder: Path, monkeypa
 
 def test_a_text_that_fails_ends_the_call(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = OnnxClassifier(folder)
-    run = classifier._run
+    run = runtime._run
 
-    def failing(outputs: Sequence[str], group: Sequence[Encoding]) -> list[FloatArray]:
+    def failing(graph: Any, outputs: Sequence[str], group: Sequence[Sequence[int]]) -> list[Vectors]:
         if max(map(len, group)) == 2:
             raise MemoryError("no room for two tokens")
-        return run(outputs, group)
+        return run(graph, outputs, group)
 
-    monkeypatch.setattr(classifier, "_run", failing)
+    monkeypatch.setattr(runtime, "_run", failing)
     with pytest.raises(MemoryError, match="two tokens"):
         classifier.predict_proba(["а", "а б", "б"])
 

@@ -37,6 +37,16 @@ def test_scores_have_a_table_for_each_set_and_part_the_main_one_first(run: Run) 
     }
 
 
+def test_who_was_asked_about_a_part_of_the_rows_is_named_with_their_number(run: Run) -> None:
+    scores = run.scores.copy()
+    rows = int(scores.loc[0, "rows"])
+    scores.loc[(scores["gold_set"] == "main") & (scores["who"] == "teacher"), "rows"] = 1
+    fewer = dataclasses.replace(run, scores=scores)
+    table = figures.scores(fewer)[0]
+    assert [row["name"] for row in table["classifiers"]][:2] == ["teacher, 1 of the rows", "student, real rows"]
+    assert table["rows"] == figures.gold(fewer)["rows"] == rows > 1
+
+
 def test_classes_are_counted_before_and_after(run: Run) -> None:
     kinds = itemgetter("real", "written", "synthetic", "rare")
     by_label = {row["label"]: kinds(row) for row in figures.classes(run)}

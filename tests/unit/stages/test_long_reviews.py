@@ -11,6 +11,7 @@ import stages.evaluate
 import stages.ingest
 import stages.label
 from stages.common.arrays import probability_matrix
+from stages.common.gold import drawn_rows
 from stages.common.provenances import PROVENANCES
 from stages.composition.compose import compose
 from stages.llm.backend import Choice, Refusal
@@ -61,23 +62,46 @@ def test_the_row_is_quarantined_with_the_reason_and_all_others_are_labelled(work
     assert "1 checked reviews got no label from the teacher, the first one: its prompt of 3000 tokens" in caplog.text
 
 
-def test_a_checked_row_without_an_answer_counts_as_wrong(workspace):
-    stages.label.main()
+def evaluated():
+    """Scores on all checked rows, by who answered; students answer as the teacher does."""
     gold = pd.read_parquet("data/ingest/gold.parquet")
     answers = pd.read_parquet("data/label/gold.parquet")
     Path("data/curate").mkdir()
     for name in ("gold", "labels"):
         shutil.copy(f"data/label/{name}.parquet", f"data/curate/{name}.parquet")
     write_table(Path("data/answers/rows.parquet"), gold)
-    sure = pd.DataFrame({"probabilities": list(probability_matrix(answers)[[0, 1, 1]])})
+    sure = pd.DataFrame({"probabilities": list(probability_matrix(answers)[[0, 0, 0]])})
     for student in PROVENANCES:
         write_table(Path(f"data/answers/{student}.parquet"), sure)
     stages.evaluate.main()
-    scores = pd.read_csv("metrics/scores.csv").query("subset == 'all'").set_index("who")
+    return pd.read_csv("metrics/scores.csv").query("subset == 'all'").set_index("who")
+
+
+def test_a_checked_row_without_an_answer_counts_as_wrong(workspace):
+    stages.label.main()
+    scores = evaluated()
     assert scores.loc["teacher", "rows"] == 3
     assert scores.loc["teacher", "accuracy"] <= 2 / 3
     predicted = pd.read_csv("data/evaluate/predictions.csv", keep_default_na=False).set_index("text")["teacher"]
     assert predicted[f"{LONG} и посуда".replace("  ", " ")] == ""
+
+
+def test_of_a_gold_set_the_teacher_is_asked_a_part_and_scored_on_it(workspace):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("gold_rows: 90", "gold_rows: 2"))
+    stages.label.main()
+    scores = evaluated()
+    assert scores.loc[["teacher", "curated"], "rows"].to_list() == [2, 2]
+    assert set(scores.loc[list(PROVENANCES), "rows"]) == {3}
+    said = pd.read_csv("data/evaluate/predictions.csv", keep_default_na=False)["teacher"]
+    assert (said != "").sum() <= 2
+
+
+def test_the_rows_drawn_stay_when_others_come_in():
+    gold = pd.DataFrame({"gold_set": ["a"] * 5 + ["b"] * 2, "id": [*"edcba", *"xy"]})
+    assert drawn_rows(gold, 2)["id"].to_list() == [*"ba", *"xy"]
+    assert drawn_rows(gold.iloc[1:], 2)["id"].to_list() == [*"ba", *"xy"]
+    pd.testing.assert_frame_equal(drawn_rows(gold, None), gold)
 
 
 def test_where_no_row_fits_one_line_says_why(workspace, monkeypatch):

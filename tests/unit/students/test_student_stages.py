@@ -129,6 +129,7 @@ def write_gold(folder: Path, reviews: dict[str, list[str]]) -> None:
         {"gold_set": "gold", "id": row["id"], "label": "обувь", "confidence": 0.6, "probabilities": [0.6, 0.3, 0.1]}
         for row in rows[1:]
     ]
+    write_table(folder / "data/label/asked.parquet", pd.DataFrame(rows)[["gold_set", "id"]])
     for stage in ("label", "curate"):
         write_table(folder / f"data/{stage}/gold.parquet", pd.DataFrame(answers))
         write_table(folder / f"data/{stage}/labels.parquet", pd.DataFrame(answers).drop(columns="gold_set"))
@@ -378,6 +379,7 @@ def test_what_people_answered_is_the_score_where_there_is_no_gold(
     test = pd.read_parquet(tmp_path / "data/dataset/test.parquet").head(rows)
     people = test[["id", "text"]].assign(gold_set=PEOPLE, row=range(rows), label="одежда", stratum="random", flag="")
     write_table(tmp_path / "data/correct/checked.parquet", people)
+    write_table(tmp_path / "data/label/asked.parquet", pd.DataFrame(columns=["gold_set", "id"]))
     for stage, label in (("label", "обувь"), ("curate", "одежда")):
         said = test[["id"]].assign(label=label, probabilities=[[0.6, 0.3, 0.1]] * rows)
         write_table(tmp_path / f"data/{stage}/labels.parquet", said)

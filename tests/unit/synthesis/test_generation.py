@@ -21,7 +21,8 @@ from stages.running.errors import DataError
 from stages.synthesis.filters import Known
 from stages.synthesis.generation import SMALLEST_ROUND, Writer, candidates_frame
 from stages.synthesis.plan import shortfall
-from stages.synthesis.requests import SHARED, Request, base_requests, choose_exemplars, retelling_requests
+from stages.synthesis.requests import Request, base_requests, choose_exemplars, retelling_requests
+from stages.synthesis.steps import SETS, Material, Written, step_requests
 from stages.vocabulary.config import VocabularyFiles
 from stages.vocabulary.vocabulary import Vocabulary, read_vocabulary
 from tests.conftest import ROOT
@@ -103,6 +104,18 @@ def test_no_round_is_smaller_than_what_an_engine_writes_at_once(writer, params, 
     assert min(rounds) >= SMALLEST_ROUND - 1  # 3 texts are missing, so 5 times as many are asked for
     writer.write("base", replace(step, candidates=2.0), {"посуда": 3}, {"посуда": requests("посуда")}, KNOWN)
     assert rounds[-1] == 6
+
+
+def test_rounds_grow_where_the_filters_take_much(writer, params, monkeypatch):
+    rounds = []
+    complete = writer.generator.backend.complete
+    monkeypatch.setattr(
+        writer.generator.backend, "complete", lambda asked, *rest: rounds.append(len(asked)) or complete(asked, *rest)
+    )
+    never = (Request("украшения и аксессуары", number, "x", [], {}) for number in itertools.count())
+    step = replace(params.generate.base, candidates=50.0)
+    writer.write("base", step, {"украшения и аксессуары": 8}, {"украшения и аксессуары": never}, KNOWN)
+    assert rounds == [SMALLEST_ROUND, 8 * SMALLEST_ROUND, 400 - 9 * SMALLEST_ROUND]
 
 
 def test_a_row_is_told_again_once(writer, params):
@@ -262,31 +275,50 @@ def test_retelling_shows_source_and_exemplars(params):
     template = load_template(str(ROOT / params.generate.style.template), str)
     sources = pd.DataFrame({"id": ["a"], "text": ["чашка треснула"], "label": ["посуда"], "attributes": [NOTED]})
     shown = pd.DataFrame({"id": ["r9"], "text": ["ну такое"]})
-    request = next(
-        retelling_requests(template, VOCABULARY, sources, "посуда", lambda _: shown, np.random.default_rng(0))
-    )
+    request = next(retelling_requests(template, VOCABULARY, sources, "посуда", [shown], np.random.default_rng(0)))
     assert request.seed_ids == ["a", "r9"]
     assert "- ну такое" in request.prompt
     assert "Гладко: чашка треснула" in request.prompt
     assert request.attributes == {**json.loads(NOTED), "remark": "пришло быстро"}
     assert "О покупке: пришло быстро" in request.prompt
-    assert (
-        list(retelling_requests(template, VOCABULARY, sources, "обувь", lambda _: shown, np.random.default_rng(0)))
-        == []
+    assert list(retelling_requests(template, VOCABULARY, sources, "обувь", [shown], np.random.default_rng(0))) == []
+
+
+def test_retellings_of_all_categories_share_their_beginning(params):
+    step = params.generate.style
+    texts = ["чашка треснула", "чашка как чашка", "сапоги жмут"]
+    rows = pd.DataFrame({"id": texts, "text": texts, "label": ["посуда", "посуда", "обувь"], "attributes": NOTED})
+    train = pd.DataFrame({"id": ["r1", "r2"], "text": ["ну такое", "класс!!!"]})
+    vectors = np.eye(3, dtype=np.float32)
+    material = Material(VOCABULARY, train, vectors[:2], Written(rows, vectors))
+    asked = step_requests(
+        "style",
+        step,
+        load_template(str(ROOT / step.template), str),
+        material,
+        ["обувь", "посуда"],
+        ["обувь", "посуда"],
+        seed=0,
+    )
+    beginnings = [
+        [request.prompt.split("Товар: чашка")[0] for request in islice(endless, SETS)] for endless in asked.values()
+    ]
+    assert beginnings[0] == beginnings[1]
+    # Each set has one of the two real rows.
+    assert [("- ну такое" in begun) + 2 * ("- класс!!!" in begun) for begun in sorted(beginnings[0])] in (
+        [1, 2],
+        [2, 1],
     )
 
 
-def test_retellings_of_a_group_share_their_exemplars(params):
-    template = load_template(str(ROOT / params.generate.style.template), str)
-    texts = [f"чашка номер {number}" for number in range(SHARED + 3)]
-    sources = pd.DataFrame({"id": texts, "text": texts, "label": "посуда", "attributes": NOTED})
-    endless = retelling_requests(
-        template, VOCABULARY, sources, "посуда", lambda group: group.head(1).assign(id="r"), np.random.default_rng(0)
-    )
-    prompts = [request.prompt for request in islice(endless, len(texts))]
-    beginnings = [prompt.split("Гладко: чашка")[0] for prompt in prompts]
-    assert len(set(beginnings[:SHARED])) == len(set(beginnings[SHARED:])) == 1
-    assert beginnings[0] != beginnings[-1]
+def test_nothing_written_is_nothing_to_tell_again(params):
+    step = params.generate.style
+    train = pd.DataFrame({"id": ["r1"], "text": ["ну такое"]})
+    none = Written(pd.DataFrame(columns=["id", "text", "label", "attributes"]), np.empty((0, 3), dtype=np.float32))
+    material = Material(VOCABULARY, train, np.eye(3, dtype=np.float32)[:1], none)
+    template = load_template(str(ROOT / step.template), str)
+    asked = step_requests("style", step, template, material, ["обувь"], ["обувь", "посуда"], seed=0)
+    assert list(asked["обувь"]) == []
 
 
 def test_exemplars_are_close_and_unlike_each_other():

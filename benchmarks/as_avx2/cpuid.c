@@ -1,12 +1,14 @@
-/* Runs any command as if this processor had AVX2 and nothing later:
+/* Answers the CPUID instruction, by which libraries choose their kernels, as if this processor had AVX2 and nothing
+ * later: with the bits of AVX-512, AMX, VNNI and half-precision arithmetic cleared. Clock, caches and cores stay what
+ * they are: it shows what missing instructions cost, not how fast another machine is.
  *
- *     gcc -O2 -shared -fPIC -o as_avx2.so benchmarks/as_avx2.c
+ * Linux can make CPUID fault (arch_prctl(2), ARCH_SET_CPUID) where the processor allows it (`cpuid_fault` in
+ * /proc/cpuinfo). Then any command runs so:
+ *
+ *     gcc -O2 -shared -fPIC -o as_avx2.so benchmarks/as_avx2/cpuid.c
  *     LD_PRELOAD=$PWD/as_avx2.so make repro
  *
- * Libraries choose their kernels by the CPUID instruction. Linux can make it fault (arch_prctl(2), ARCH_SET_CPUID),
- * where the processor allows it (`cpuid_fault` in /proc/cpuinfo); the fault is answered here, with the bits of AVX-512,
- * AMX, VNNI and half-precision arithmetic cleared. Clock, caches and cores stay what they are: it shows what missing
- * instructions cost, not how fast another machine is.
+ * Elsewhere sitecustomize.py puts an instruction that none is, of the same length, in its place (-DREPLACED).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,7 +23,14 @@
 
 enum { ARCH_SET_CPUID = 0x1012, FORBID = 0, ALLOW = 1 };
 
-/* Who asks for SIGSEGV after us (torch, faulthandler) gets the faults that are not CPUID's. */
+#ifdef REPLACED
+/* UD2 */
+enum { FAULT = SIGILL, SECOND_BYTE = 0x0b, CODE = ILL_ILLOPN };
+#else
+enum { FAULT = SIGSEGV, SECOND_BYTE = 0xa2, CODE = SI_KERNEL };
+#endif
+
+/* Who asks for the signal after us (torch, faulthandler) gets the faults that are not CPUID's. */
 static struct sigaction others;
 static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
 
@@ -44,14 +53,20 @@ static void hide(unsigned leaf, unsigned part, unsigned *eax, unsigned *ebx, uns
     }
 }
 
+static void allow(int how) {
+#ifndef REPLACED
+    syscall(SYS_arch_prctl, ARCH_SET_CPUID, how);
+#endif
+}
+
 static void on_fault(int number, siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     const unsigned char *instruction = (const unsigned char *)registers[REG_RIP];
-    if (info->si_code == SI_KERNEL && instruction[0] == 0x0f && instruction[1] == 0xa2) {
+    if (info->si_code == CODE && instruction[0] == 0x0f && instruction[1] == SECOND_BYTE) {
         unsigned leaf = registers[REG_RAX], part = registers[REG_RCX], eax, ebx, ecx, edx;
-        syscall(SYS_arch_prctl, ARCH_SET_CPUID, ALLOW);
+        allow(ALLOW);
         __asm__ volatile("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(leaf), "c"(part));
-        syscall(SYS_arch_prctl, ARCH_SET_CPUID, FORBID);
+        allow(FORBID);
         hide(leaf, part, &eax, &ebx, &ecx, &edx);
         registers[REG_RAX] = eax, registers[REG_RBX] = ebx, registers[REG_RCX] = ecx, registers[REG_RDX] = edx;
         registers[REG_RIP] += 2;
@@ -61,12 +76,12 @@ static void on_fault(int number, siginfo_t *info, void *context) {
         others.sa_handler(number);
     } else {
         struct sigaction fatal = {.sa_handler = SIG_DFL};
-        real_sigaction(SIGSEGV, &fatal, NULL);
+        real_sigaction(FAULT, &fatal, NULL);
     }
 }
 
 int sigaction(int number, const struct sigaction *new, struct sigaction *old) {
-    if (number != SIGSEGV) return real_sigaction(number, new, old);
+    if (number != FAULT) return real_sigaction(number, new, old);
     if (old) *old = others;
     if (new) others = *new;
     return 0;
@@ -80,9 +95,11 @@ sighandler_t signal(int number, sighandler_t handler) {
 __attribute__((constructor)) static void begin(void) {
     real_sigaction = dlsym(RTLD_NEXT, "sigaction");
     struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
-    real_sigaction(SIGSEGV, &ours, NULL);
+    real_sigaction(FAULT, &ours, NULL);
+#ifndef REPLACED
     if (syscall(SYS_arch_prctl, ARCH_SET_CPUID, FORBID)) {
         perror("as_avx2: this processor cannot make CPUID fault");
         exit(1);
     }
+#endif
 }
