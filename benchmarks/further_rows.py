@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +47,10 @@ TIMES = 3
 
 @dataclass(frozen=True)
 class Kind:
-    """Rows to learn from beside real and written ones, and what each counts for."""
+    """Rows to learn from beside real and written ones, and what each counts for; 1 where nothing is said."""
 
     rows: Rows
-    weights: FloatArray = field(default_factory=lambda: np.ones(0))
-
-    @property
-    def counts(self) -> FloatArray:
-        """What each row counts for, 1 where nothing else is said."""
-        return self.weights if len(self.weights) else np.ones(len(self.rows.labels))
+    weights: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,8 @@ class Bench:
         """Logits for `texts` of the student that learns from the rows of `kind`, too."""
         rows, weights = self.base_rows, np.ones(len(self.base_rows.labels))
         if kind is not None and len(kind.rows.labels):
-            rows, weights = rows.joined(kind.rows), np.concatenate([weights, kind.counts])
+            counts = np.ones(len(kind.rows.labels)) if kind.weights is None else kind.weights
+            rows, weights = rows.joined(kind.rows), np.concatenate([weights, counts])
         return self.heads.logits(rows, self.params.train, texts, weights)
 
     def said(self, kind: Kind | None) -> dict[str, IntArray]:
