@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from stages.running import record
 from tests.e2e.test_chain import copy_of_checkout, environment, run
 
 BEGIN = re.compile(r"^Running stage '(.+?)'", re.MULTILINE)
 SKIPPED = re.compile(r"^Stage '(.+?)' (?:didn't change|is cached)", re.MULTILINE)
-# `stages.running.record` says so when a stage's command is at its end; DVC then stores what it wrote.
-END = re.compile(r"^INFO stages\.common\.record: (\S+): ", re.MULTILINE)
+# What is logged when a stage's command is at its end; DVC then stores what it wrote.
+END = re.compile(rf"^INFO {re.escape(record.__name__)}: (\S+): ", re.MULTILINE)
 
 
 def small_run(folder: Path, models: Path) -> Path:
@@ -91,6 +92,8 @@ def seconds_of_stages(repro: Repro) -> dict[str, float]:
             began.setdefault(stage, time.monotonic())
         time.sleep(0.01)
     repro.finish()
+    # Else kills would wait for ends that are never seen.
+    assert repro.ended() == repro.begun()
     moments = [*began.values(), time.monotonic()]
     return {stage: after - before for stage, before, after in zip(began, moments, moments[1:], strict=False)}
 
