@@ -70,11 +70,8 @@ endif
 	$(VENV)/bin/uv sync --locked --extra $(EXTRA) $(SCALE)
 	touch $@
 
-# DVC writes dvc.lock in place: a kill may leave half of it. What the stages made comes back from DVC's cache.
-HALF_A_LOCK = dvc status check 2>&1 | grep -q "dvc.lock' \(validation failed\|is invalid\)"
-
 repro: $(READY)  ## rebuild everything that is out of date: labels, student, metrics
-	@! $(HALF_A_LOCK) || { mv dvc.lock .dvc/tmp/; echo "dvc.lock was cut off: moved to .dvc/tmp/"; }
+	@python -m stages.unlock
 	dvc repro
 	@python -m stages.headline --since $(BEGAN)
 
@@ -82,14 +79,13 @@ repro: $(READY)  ## rebuild everything that is out of date: labels, student, met
 smoke: $(READY)  ## the whole chain on 20 of your reviews, in .smoke/, apart from your results (SET as of params)
 	@python -m stages.smoke --line="$$OVERRIDES"
 	@export RAZMETKA_CACHE="$$(python -m stages.cache --folder)" && cd .smoke && \
-		{ ! $(HALF_A_LOCK) || rm dvc.lock; } && \
-		dvc repro && python -m stages.headline --times && python -m stages.smoke --tell
+		python -m stages.unlock && dvc repro && python -m stages.headline --times && python -m stages.smoke --tell
 
 N ?= 20
 preview: $(READY)  ## what becomes of N=20 of your reviews, and what all would cost, before a long run (SET as of params)
 	@python -m stages.preview --number $(N) --line="$$OVERRIDES"
 	@export RAZMETKA_CACHE="$$(python -m stages.cache --folder)" && cd .preview && \
-		{ ! $(HALF_A_LOCK) || rm dvc.lock; } && dvc repro generate && python -m stages.preview --tell
+		python -m stages.unlock && dvc repro generate && python -m stages.preview --tell
 
 publish: $(READY)  ## student and dataset to the Hugging Face hub (TO=you/name), or into a ZIP without TO (ARGS=--dry-run)
 	@python -m stages.publish $(if $(TO),--to "$(TO)") $(ARGS)

@@ -2,17 +2,20 @@
 
     python -m benchmarks.classification
 
-After `make repro`. The same student by `transformers.pipeline`, on a list as it is called by itself and with batches;
-and its encoder through sentence-transformers with scikit-learn's regression on top, fitted to the rows that the student
-learnt from. Rounds take turns: first one review at a time, then all reviews of a round.
+After `make repro`. The same student in fp32 and in int8, whichever of them stage `export` chose; by
+`transformers.pipeline`, on a list as it is called by itself and with batches; and its encoder through
+sentence-transformers with scikit-learn's regression on top, fitted to the rows that the student learnt from. Rounds
+take turns: first one review at a time, then all reviews of a round.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -34,12 +37,15 @@ from benchmarks.side_by_side import (
 from stages.common.arrays import FloatArray
 from stages.composition.params import Params, load_all
 from stages.hardware.sizing import NETWORKS
+from stages.inference.load import EXPORTED
+from stages.inference.onnx_classifier import FULL, QUANTIZED
 from stages.running.errors import ConfigError
 from stages.running.io import DATA, read_table
 
 OUTPUT = Path("benchmarks/classification.json")
 STUDENT = DATA / "student"
 BATCH = 64
+# In fp32, as everyone else: speeds and answers are compared with this.
 OURS = "this project"
 # A category and its probability, for each review.
 Answers = list[tuple[str, float]]
@@ -48,11 +54,17 @@ Answers = list[tuple[str, float]]
 class Ours:
     """The student as stages and `stages.predict` run it."""
 
-    def __init__(self) -> None:
-        """Load it."""
-        from stages.inference.load import load_classifier
+    def __init__(self, file: str) -> None:
+        """Load the graph `file` of it."""
+        from stages.exporting.folder import use
+        from stages.inference.onnx_classifier import DESCRIPTION, TOKENIZER, OnnxClassifier
 
-        self.classifier = load_classifier(STUDENT)
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            for name in (file, TOKENIZER, DESCRIPTION):
+                shutil.copyfile(STUDENT / EXPORTED / name, folder / name)
+            use(folder, file)
+            self.classifier = OnnxClassifier(folder)
 
     def classify(self, texts: Sequence[str], _: int) -> Answers:
         """Answer; how many texts share a batch it knows itself."""
@@ -136,9 +148,11 @@ def main() -> None:
     texts = _texts(arguments.reviews, params.seed)
     surroundings = conditions("sentence-transformers", "scikit-learn", "onnxruntime")
 
-    ours, pipeline, regression = Contender(Ours), Contender(Pipeline), Contender(partial(Regression, params))
+    ours, quantized = (Contender(partial(Ours, file)) for file in (FULL, QUANTIZED))
+    pipeline, regression = Contender(Pipeline), Contender(partial(Regression, params))
     contenders: dict[str, tuple[Contender, int]] = {
         OURS: (ours, BATCH),
+        f"{OURS}, int8": (quantized, BATCH),
         "pipeline on a list": (pipeline, 1),
         f"pipeline, batch_size={BATCH}": (pipeline, BATCH),
         "sentence-transformers and scikit-learn": (regression, BATCH),

@@ -27,12 +27,14 @@ from stages.common.arrays import FloatArray, IntArray, label_indices
 from stages.common.gold import labelled_gold
 from stages.common.provenances import FINAL, REAL, SYNTHETIC_STEPS
 from stages.composition.params import Params, load_all
-from stages.curation.written import fit_on_vocabulary
-from stages.embedding.stored import read_embeddings
-from stages.mixing.talk import among, sentences
-from stages.running.io import DATA, read_table
+from stages.mix import read_talk
+from stages.mixing.talk import among
+from stages.running.io import DATA
 from stages.scoring import metrics
-from stages.training.rows import load_rows, variant_rows
+from stages.training.config import Loss
+from stages.training.losses import StudentLoss
+from stages.training.probe import minimised
+from stages.training.rows import Targets, load_rows, variant_rows
 from stages.vocabulary.vocabulary import Vocabulary, read_vocabulary
 
 CHECKED = Path("data/raw/sample/checked.csv")
@@ -43,6 +45,8 @@ DROPPED = 0.15
 # Rows of notes drawn anew; of so many times as many the hardest are taken.
 NOTED = 300
 TIMES = 3
+# A plain one, of which `influence` knows the second derivatives.
+CROSS_ENTROPY = Loss(name="weighted_ce", scheme="none", beta=0, power=0, gamma=0, tau=0, label_smoothing=0)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ class Bench:
         generated = generated.select(np.flatnonzero(np.isin(generated["provenance"][:], SYNTHETIC_STEPS)))
         self.generated = self.heads.rows(generated)
         self.two_thirds = 2 * len(generated) // 3
-        self.talk = self._talk()
+        self.talk = read_talk(self.vocabulary, params.labels, params.curate, params.mix)
+        assert self.talk, "there is no talk of the shop"
         self.scored = {"gold": self._scored(labelled_gold(DATA / "ingest/gold.parquet", self.names))}
         self.scored |= {file.stem: self._scored(checked_rows(file, self.names)) for file in (CHECKED, *files)}
 
@@ -147,15 +152,6 @@ class Bench:
         value = influence(self.base_rows, self.generated, judges, self.params.train.linear_probe or 1.0)
         return Kind(self.generated.take(np.argsort(-value)[: round(share * len(value))]))
 
-    def _talk(self) -> list[str]:
-        labels, settings = self.params.labels, self.params.mix
-        reviews = read_table(DATA / "ingest/reviews.parquet").query("split == 'train'")
-        opinion = fit_on_vocabulary(self.vocabulary, self.names, self.params.curate.regularisation)
-        assert labels.no_product, "there is no talk of the shop without it"
-        given = opinion.distributions(read_embeddings(DATA / "embed", reviews["id"].to_list()))
-        sure = given[:, self.names.index(labels.no_product)] >= settings.min_confidence
-        return sentences(reviews.loc[sure, "text"], settings.max_chars)
-
     def _scored(self, checked: pd.DataFrame) -> Scored:
         measure = "weighted_f1" if (checked.get("stratum") == "random").any() else "macro_f1"
         rows = random_rows(checked) if "stratum" in checked else checked
@@ -223,39 +219,30 @@ def influence(base: Rows, rows: Rows, judges: Scored, regularisation: float) -> 
         return np.column_stack([standard, np.ones(len(standard))]).astype(np.float64)
 
     given, labels = inputs(base.texts), base.soft_labels.shape[1]
-    flat = np.zeros((labels, given.shape[1]))
-    weights = _regression(given, base.soft_labels, regularisation, flat)
+    weights = _regression(given, base, regularisation)
     probabilities = softmax(given @ weights.T, axis=1)
 
     def hessian(direction: FloatArray) -> FloatArray:
-        moved = given @ direction.reshape(flat.shape).T
+        moved = given @ direction.reshape(weights.shape).T
         bent = probabilities * (moved - (probabilities * moved).sum(axis=1, keepdims=True))
-        product: FloatArray = (bent.T @ given + direction.reshape(flat.shape) / regularisation).ravel()
+        product: FloatArray = (bent.T @ given + direction.reshape(weights.shape) / regularisation).ravel()
         return product
 
     of_judges = inputs(judges.texts)
     missed = softmax(of_judges @ weights.T, axis=1) - np.eye(labels)[judges.truth]
-    solved, _ = cg(LinearOperator((flat.size, flat.size), matvec=hessian), (missed.T @ of_judges).ravel(), maxiter=200)
+    operator = LinearOperator((weights.size, weights.size), matvec=hessian)
+    solved, _ = cg(operator, (missed.T @ of_judges).ravel(), maxiter=200)
     of_rows = inputs(rows.texts)
     wrong = softmax(of_rows @ weights.T, axis=1) - rows.soft_labels
-    value: FloatArray = (wrong * (of_rows @ solved.reshape(flat.shape).T)).sum(axis=1)
+    value: FloatArray = (wrong * (of_rows @ solved.reshape(weights.shape).T)).sum(axis=1)
     return value
 
 
-def _regression(given: FloatArray, aims: FloatArray, regularisation: float, start: FloatArray) -> FloatArray:
-    from scipy.optimize import minimize
-
-    def objective(flat: FloatArray) -> tuple[float, FloatArray]:
-        weights = flat.reshape(start.shape)
-        logits = given @ weights.T
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        slopes = np.exp(log_probabilities) - aims
-        value = -(aims * log_probabilities).sum() + (weights**2).sum() / (2 * regularisation)
-        return float(value), (slopes.T @ given + weights / regularisation).ravel()
-
-    found: FloatArray = minimize(objective, start.ravel(), jac=True, method="L-BFGS-B").x.reshape(start.shape)
-    return found
+def _regression(given: FloatArray, rows: Rows, regularisation: float) -> FloatArray:
+    labels = rows.soft_labels.shape[1]
+    loss = StudentLoss(CROSS_ENTROPY, 1.0, [1] * labels, [str(label) for label in range(labels)])
+    aims = Targets(rows.labels, rows.soft_labels, np.ones(len(given)))
+    return minimised(given, aims, loss, regularisation, bias=False)[0]
 
 
 def _f1(part: Scored, answers: IntArray, rows: IntArray) -> FloatArray:

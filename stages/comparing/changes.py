@@ -53,7 +53,10 @@ def summary(before: Mapping[str, float], after: Mapping[str, float]) -> list[Fig
 
 
 def scores(before: pd.DataFrame, after: pd.DataFrame) -> list[Figures]:
-    """Everyone's scores on every part of every gold set, as of the later run; what one run lacks is None."""
+    """Everyone's scores on every part of every gold set, as of the later run, and how many `rows` they are of.
+
+    What one run lacks is None.
+    """
     keys = ["gold_set", "subset", "who"]
     both = after.merge(before, on=keys, how="outer", suffixes=("_after", "_before"), sort=False)
     # An outer merge sorts by the keys; the later run's order is the one that readers know.
@@ -61,6 +64,7 @@ def scores(before: pd.DataFrame, after: pd.DataFrame) -> list[Figures]:
     rows = sorted(both.to_dict("records"), key=lambda row: place.get(tuple(row[key] for key in keys), len(place)))
     return [
         {key: row[key] for key in keys}
+        | {"rows": _change(row["rows_before"], row["rows_after"])}
         | {"measures": {name: _change(row[f"{name}_before"], row[f"{name}_after"]) for name in SCORES}}
         for row in rows
     ]

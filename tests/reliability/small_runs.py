@@ -38,11 +38,12 @@ def small_run(folder: Path, models: Path) -> Path:
 
 
 class Repro:
-    """`dvc repro` in `checkout`, in a process group of its own."""
+    """What `make repro` runs in `checkout`, in a process group of its own."""
 
     def __init__(self, checkout: Path) -> None:
         self.log = checkout.parent / f"{time.monotonic_ns()}.log"
         asked = {"RAZMETKA_SCRIPTED_LOG": str(checkout.parent / "asked.txt"), "RAZMETKA_SCRIPTED_DELAY": "0.02"}
+        run(checkout, "-m", "stages.unlock")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dvc", "repro"], cwd=checkout, env=environment(checkout) | asked,

@@ -40,11 +40,16 @@ def killed(
 ) -> tuple[Path, list[str]]:
     """The same run killed again and again, and where it was each time."""
     checkout = small_run(tmp_path_factory.mktemp("killed"), models)
-    return checkout, kill_in_every_stage(checkout, uninterrupted[1], len(asked(uninterrupted[0])))
+    of_all = [process for process, _ in asked(uninterrupted[0])]
+    # Stage `label` asks first, and a kill that waited for a later question would pass over the stages between.
+    return checkout, kill_in_every_stage(checkout, uninterrupted[1], of_all.count(of_all[0]))
 
 
 def kill_in_every_stage(checkout: Path, seconds: dict[str, float], questions: int) -> list[str]:
-    """Kills in an instance of every stage, in the midst of questions, and while DVC stores results; where each hit."""
+    """Kills in an instance of every stage, in the midst of `questions`, and while DVC stores results; where each hit.
+
+    `label` asks so many.
+    """
     moments = random.Random(SEED)
     instances = {name: [stage for stage in seconds if stage.split("@")[0] == name] for name in definitions()}
     chosen = {moments.choice(stages) for stages in instances.values()}

@@ -25,8 +25,7 @@ def loss(learnt: Rows, base: Rows, judges: Rows) -> float:
     def inputs(texts: Texts) -> np.ndarray:
         return np.column_stack([(texts.features - mean) / scale, np.ones(len(texts.features))]).astype(float)
 
-    start = np.zeros((LABELS, LABELS + 1))
-    weights = _regression(inputs(learnt.texts), learnt.soft_labels, REGULARISATION, start)
+    weights = _regression(inputs(learnt.texts), learnt, REGULARISATION)
     logits = inputs(judges.texts) @ weights.T
     return float(-(judges.soft_labels * log_softmax(logits, axis=1)).sum())
 

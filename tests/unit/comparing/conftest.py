@@ -39,10 +39,15 @@ def run(*command: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def write_run(folder: Path, macro_f1: float, predicted: list[str], labels: list[str], bootstrap: int = 200) -> None:
+def write_run(
+    folder: Path, macro_f1: float, predicted: list[str], labels: list[str], bootstrap: int = 200, teachers: int = 4
+) -> None:
     """What a run leaves that is compared; four checked reviews and three labelled ones, the first of each hostile."""
-    score = Score("main", "style", "all", 4, *(macro_f1, macro_f1 - 0.1, macro_f1 + 0.1) * 3, 0.1, 0.05)
-    write_table(folder / "metrics/scores.csv", as_table([score], Score))
+    scores = [
+        Score("main", who, "all", rows, *(macro_f1, macro_f1 - 0.1, macro_f1 + 0.1) * 3, 0.1, 0.05)
+        for who, rows in (("style", 4), ("teacher", teachers))
+    ]
+    write_table(folder / "metrics/scores.csv", as_table(scores, Score))
     write_table(folder / "metrics/gain.csv", as_table([Gain("main", "style", "real", MACRO_F1, 0.1, 0, 0.2)], Gain))
     write_json(folder / "metrics/summary.json", {"macro_f1": macro_f1})
     write_json(folder / "data/measures/rows.json", {"real": {"обувь": 2, "одежда": 1}, "style": {"обувь": bootstrap}})
@@ -83,7 +88,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("git", "add", "-A", folder=folder)
     run("git", "commit", "-qm", "a run", folder=folder)
     run("git", "tag", "before", folder=folder)
-    write_run(folder, 0.75, ["обувь", "обувь", "обувь", "одежда"], ["одежда", "обувь", "одежда"], 300)
+    write_run(folder, 0.75, ["обувь", "обувь", "обувь", "одежда"], ["одежда", "обувь", "одежда"], 300, teachers=2)
     more = pd.DataFrame({"id": ["y"], "text": ["=кеды"], "label": ["обувь"], "drawn": ["mixed"]})
     write_table(folder / "annotations/answers.csv", pd.concat([answers, more]))
     return folder

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def test_everything_that_changed_is_told(repository: Path, monkeypatch: pytest.M
     assert found["settings"] == [{"key": "evaluate.bootstrap", "before": "200", "after": "300"}]
     assert found["summary"] == [{"name": "macro_f1", "before": 0.5, "after": 0.75, "difference": 0.25}]
     assert found["scores"][0]["measures"]["macro_f1"] == {"before": 0.5, "after": 0.75, "difference": 0.25}
+    assert [(row["who"], row["rows"]["difference"]) for row in found["scores"]] == [("style", 0), ("teacher", -2)]
     assert found["gains"][0]["before"] == {"difference": 0.1, "low": 0.0, "high": 0.2}
     assert [(row["name"], row["difference"]) for row in found["rows"]] == [("real", 0), ("style", 100)]
     assert (found["labels"]["both"], found["labels"]["changed"]) == (3, 1)
@@ -58,7 +60,9 @@ def test_everything_that_changed_is_told(repository: Path, monkeypatch: pytest.M
     told = capsys.readouterr().out
     assert "1 now right, 1 now wrong (McNemar p = 1)" in told
     assert "changed: predictions 3, labels 1, answers 1, settings 1" in told
-    tags = Tags(PAGE.read_text(encoding="utf-8"))
+    html = PAGE.read_text(encoding="utf-8")
+    assert re.findall(r"of \d+ → \d+ rows", html) == ["of 4 → 2 rows"]
+    tags = Tags(html)
     assert [given.get("id") for tag, given in tags.found if tag == "script"] == [
         "predictions-rows", "labels-rows", "answers-rows", None,
     ]  # fmt: skip

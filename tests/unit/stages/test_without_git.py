@@ -80,14 +80,17 @@ def test_a_clone_is_left_as_it_is(unpacked: Path) -> None:
         pytest.param("    deps:\n    - pa", marks=pytest.mark.slow),
     ],
 )
-def test_half_of_a_lock_stops_no_rerun(left: str, unpacked: Path) -> None:
+def test_half_of_what_dvc_writes_stops_no_rerun(left: str, unpacked: Path) -> None:
     run(unpacked, "make", ".dvc/config.local")
     check = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["check"]
     (unpacked / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"check": check}}))
     half = f"schema: '2.0'\nstages:\n  check:\n    cmd: python -m stages.check\n{left}"
     (unpacked / "dvc.lock").write_text(half)
+    (unpacked / ".dvc/tmp").mkdir()
+    (unpacked / ".dvc/tmp/rwlock").write_text('{"write": {"/home')
     told = run(unpacked, "make", "--old-file=.venv/.ready", "repro").stdout
     assert "dvc.lock was cut off: moved to .dvc/tmp/" in told
+    assert ".dvc/tmp/rwlock was left by a DVC that was killed: removed" in told
     assert (unpacked / ".dvc/tmp/dvc.lock").read_text() == half
     assert "up to date" in run(unpacked, "dvc", "status", "check").stdout
     assert "cut off" not in run(unpacked, "make", "--old-file=.venv/.ready", "repro").stdout
