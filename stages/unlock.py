@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _holds(path: Path) -> bool:
-    """Whether the file can be read, and every process in it that runs is a DVC: a number may be another's by now."""
+    """Whether the file can be read and names nobody, or a DVC that runs: a number may be another process's by now."""
     holders = _holders(path)
     if holders is None:
         time.sleep(SECONDS_TO_WRITE)
