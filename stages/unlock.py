@@ -24,6 +24,8 @@ TEMPORARY = Path(".dvc/tmp")
 RWLOCK = TEMPORARY / "rwlock"
 # A running DVC writes it within milliseconds.
 SECONDS_TO_WRITE = 1.0
+# Linux tells when it was booted, from which a process's beginning is counted, in whole seconds.
+CLOCK_ERROR = 2.0
 
 
 def main() -> None:
@@ -38,12 +40,12 @@ def main() -> None:
 
 
 def _holds(path: Path) -> bool:
-    """Whether the file can be read and names nobody, or a DVC that runs: a number may be another process's by now."""
+    """Whether the file can be read and names nobody, or one who runs and may have written it."""
     holders = _holders(path)
     if holders is None:
         time.sleep(SECONDS_TO_WRITE)
         holders = _holders(path)
-    return holders is not None and (not holders or any(map(_is_dvc, holders)))
+    return holders is not None and (not holders or any(_began_before(path, holder) for holder in holders))
 
 
 def _holders(path: Path) -> set[int] | None:
@@ -59,11 +61,16 @@ def _holders(path: Path) -> set[int] | None:
         return None
 
 
-def _is_dvc(process: int) -> bool:
-    """Whether it runs and is a DVC, or one of whom nothing can be learnt."""
+def _began_before(path: Path, process: int) -> bool:
+    """Whether it runs since before the file was last written: a number may be another process's by now.
+
+    One that has ended and was not waited for, as in a container without init, runs no more.
+    """
     try:
-        return any("dvc" in Path(word).name for word in psutil.Process(process).cmdline())
-    except psutil.NoSuchProcess:
+        found = psutil.Process(process)
+        ended: bool = found.status() == psutil.STATUS_ZOMBIE
+        return not ended and found.create_time() <= path.stat().st_mtime + CLOCK_ERROR
+    except (psutil.NoSuchProcess, FileNotFoundError):
         return False
     except psutil.Error:
         return True

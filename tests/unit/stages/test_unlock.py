@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stages import unlock
@@ -26,21 +24,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def running_dvc(folder: Path) -> Iterator[int]:
-    """The number of a process that is called as DVC is."""
-    script = folder / "dvc"
-    script.write_text("import time; time.sleep(60)")
-    process = subprocess.Popen([sys.executable, str(script), "repro"])
-    try:
-        while not unlock._is_dvc(process.pid):
-            time.sleep(0.01)
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait()
-
-
 def locked_by(process: int) -> str:
     holder = {"pid": process, "cmd": "dvc repro"}
     return json.dumps({"write": {"/data/train": holder}, "read": {"/data/dataset": [holder]}})
@@ -48,7 +31,7 @@ def locked_by(process: int) -> str:
 
 @pytest.mark.parametrize(
     "left",
-    ["", "{", locked_by(GONE)[:-5], "[]", '{"write": {"/data": 7}}', locked_by(GONE), locked_by(os.getppid())],
+    ["", "{", locked_by(GONE)[:-5], "[]", '{"write": {"/data": 7}}', locked_by(GONE)],
 )
 def test_what_a_killed_one_left_is_removed(left: str, capsys: pytest.CaptureFixture[str]) -> None:
     unlock.RWLOCK.write_text(left)
@@ -57,11 +40,27 @@ def test_what_a_killed_one_left_is_removed(left: str, capsys: pytest.CaptureFixt
     assert "rwlock was left by a DVC that was killed" in capsys.readouterr().out
 
 
-def test_what_a_running_one_holds_stays(running_dvc: int, capsys: pytest.CaptureFixture[str]) -> None:
-    unlock.RWLOCK.write_text(locked_by(running_dvc))
+def test_what_one_who_runs_has_written_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    unlock.RWLOCK.write_text(locked_by(os.getpid()))
     unlock.main()
-    assert unlock.RWLOCK.read_text() == locked_by(running_dvc)
+    assert unlock.RWLOCK.read_text() == locked_by(os.getpid())
     assert capsys.readouterr().out == ""
+
+
+def test_a_number_that_another_process_has_by_now_holds_nothing() -> None:
+    unlock.RWLOCK.write_text(locked_by(os.getpid()))
+    before = psutil.Process().create_time() - 10
+    os.utime(unlock.RWLOCK, (before, before))
+    unlock.main()
+    assert not unlock.RWLOCK.exists()
+
+
+def test_one_that_ended_and_that_nobody_waited_for_holds_nothing() -> None:
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        unlock.RWLOCK.write_text(locked_by(process.pid))
+        unlock.main()
+    assert not unlock.RWLOCK.exists()
 
 
 @pytest.mark.parametrize("left", ["{}", '{"write": {}, "read": {}}'])
