@@ -71,7 +71,8 @@ class Train:
     `temperature_scaling` fits its confidence to the rows of `data.gold.calibration`, or to the validation rows where
     there are none.
     `gradient_checkpointing` computes activations twice instead of keeping them; `auto`: where the graphics card has no
-    room for them. `processes` share out every batch of `batch_size` between as many graphics cards.
+    room for them. `processes` share out every batch of `batch_size` between as many graphics cards. `precision` is what
+    products are computed in, `fp32`, `fp16` or `bf16`; the latter on processors that have it too.
     """
 
     epochs: int

@@ -231,8 +231,8 @@ def training_arguments(settings: Train, seed: int, checkpoints: Path, steps: int
         seed=seed,
         data_seed=seed,
         label_names=["labels"],
-        # Of several processes on a CPU accelerate wants to be told.
-        use_cpu=settings.processes > 1 and not torch.cuda.is_available(),
+        # Of several processes, or of bfloat16, on a CPU it wants to be told.
+        use_cpu=not torch.cuda.is_available(),
         accelerator_config={"split_batches": True},
         # A model may have layers that its classifier does not use.
         ddp_find_unused_parameters=True,

@@ -86,7 +86,7 @@ def learn_head(source: Source, rows: Rows, settings: Train, curves: Curves, *, b
 
     Raises:
         DataError: no validation rows.
-        ConfigError: a loss that does not exist, or half precision without a graphics card.
+        ConfigError: a loss that does not exist, or half precision on hardware without it.
     """
     rows.require_validation()
     require_precision(settings.precision)
@@ -124,7 +124,7 @@ def learn_all(
 
     Raises:
         DataError: no validation rows.
-        ConfigError: a loss that does not exist, half precision without a graphics card, more processes than cards, or a
+        ConfigError: a loss that does not exist, half precision on hardware without it, more processes than cards, or a
             batch that is too large for the card.
     """
     # Imported here: a head alone needs no trainer, which takes seconds to import.

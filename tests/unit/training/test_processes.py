@@ -21,6 +21,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from transformers import TrainerCallback, TrainingArguments
 
 from stages.running.errors import ConfigError
+from stages.training import fine_tuning
 from stages.training.checkpoints import last_whole
 from stages.training.config import Train
 from stages.training.curves import Curves
@@ -28,6 +29,7 @@ from stages.training.encoder import Encoder
 from stages.training.fine_tuning import training_arguments
 from stages.training.learning import Learning, Rows, learn_all
 from stages.training.processes import alongside, require_cards
+from stages.training.trainer import OneCard
 from tests.unit.training.test_training import Interruption
 
 ROOT = Path(__file__).parents[3]
@@ -187,7 +189,8 @@ def test_of_two_cards_one_process_takes_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected, _ = learn(encoders["bert"], splits, train_settings, tmp_path / "one")
-    # Where `Trainer` finds two, it would wrap the model and take batches of twice the size.
+    # Where `Trainer` finds two, it would wrap the model and take batches of twice the size. It looks for none on a CPU.
+    monkeypatch.setattr(fine_tuning, "OneCard", lambda **given: OneCard(**given | {"use_cpu": False}))
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     arguments = training_arguments(train_settings, 7, tmp_path, steps=10)
     assert (TrainingArguments.n_gpu.fget(arguments), arguments.n_gpu, arguments.train_batch_size) == (2, 1, 4)

@@ -338,13 +338,58 @@ def test_what_a_t5_encoder_cannot_be_is_refused(
         build_student(encoders["t5"], label_names, dataclasses.replace(train_settings, **change))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card is here")
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_half_precision_needs_a_graphics_card(
-    encoders: dict[str, Path], splits: DatasetDict, train_settings: Train, tmp_path: Path, precision: str
+@pytest.fixture
+def computes_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    def processor(native: bool) -> None:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: native)
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+
+    return processor
+
+
+@pytest.mark.parametrize(
+    ("precision", "native", "needs"),
+    [
+        ("fp16", True, "a graphics card; use"),
+        ("bf16", False, "a graphics card, or a processor with AVX512-BF16 or AMX"),
+    ],
+)
+def test_half_precision_is_not_emulated(
+    encoders: dict[str, Path],
+    splits: DatasetDict,
+    train_settings: Train,
+    tmp_path: Path,
+    computes_in_bfloat16: Callable[[bool], None],
+    precision: str,
+    native: bool,
+    needs: str,
 ) -> None:
-    with pytest.raises(ConfigError, match="needs a graphics card"):
+    computes_in_bfloat16(native)
+    with pytest.raises(ConfigError, match=f"train.precision={precision} needs {needs}"):
         run(encoders["bert"], splits, dataclasses.replace(train_settings, precision=precision), tmp_path)
+
+
+def test_a_processor_learns_in_bfloat16(
+    encoders: dict[str, Path],
+    splits: DatasetDict,
+    train_settings: Train,
+    tmp_path: Path,
+    computes_in_bfloat16: Callable[[bool], None],
+) -> None:
+    computes_in_bfloat16(True)
+    settings = dataclasses.replace(train_settings, epochs=12, precision="bf16")
+    computed: set[torch.dtype] = set()
+
+    class Watching(TrainerCallback):
+        def on_train_begin(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
+            linear = next(layer for layer in model.modules() if isinstance(layer, torch.nn.Linear))
+            linear.register_forward_hook(lambda _, __, output: computed.add(output.dtype))
+
+    model, result = run(encoders["bert"], splits, settings, tmp_path, Watching())
+    assert computed == {torch.bfloat16}
+    assert {weights.dtype for weights in model.parameters()} == {torch.float32}
+    assert result.macro_f1 > 0.8
 
 
 def test_missing_inputs_are_named(
