@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import time
@@ -19,6 +20,7 @@ import torch
 
 from stages.hardware.machine import look
 from stages.running.io import write_json
+from stages.running.progress import Progress
 
 Job = TypeVar("Job")
 # A product of this size is bound by arithmetic: 48 MiB of float32 matrices, 17 GFLOP.
@@ -76,17 +78,19 @@ def _ask(method: str, *arguments: Any) -> Round:
     return Round(time.perf_counter() - start, answer)
 
 
-def interleave(asks: Mapping[str, Callable[[Job], Round]], jobs: Iterable[Job]) -> dict[str, list[Round]]:
+def interleave(asks: Mapping[str, Callable[[Job], Round]], jobs: Sequence[Job]) -> dict[str, list[Round]]:
     """Each contender's rounds, one for each job; all do a job before any does the next.
 
     Whoever is first at one job is last at the next, so that nobody always comes after the same one.
     """
     rounds: dict[str, list[Round]] = {name: [] for name in asks}
     names = list(asks)
-    for job in jobs:
-        for name in names:
-            rounds[name].append(asks[name](job))
-        names = [*names[1:], names[0]]
+    with Progress("measure", len(jobs) * len(names), "rounds") as progress:
+        for job in jobs:
+            for name in names:
+                rounds[name].append(asks[name](job))
+                progress.update(note=name)
+            names = [*names[1:], names[0]]
     return rounds
 
 
@@ -147,7 +151,8 @@ def shares(gflops: float, peaks: Mapping[str, float]) -> dict[str, float]:
 
 
 def parser(description: str | None, output: Path) -> argparse.ArgumentParser:
-    """The arguments of every side-by-side measurement."""
+    """The arguments of every side-by-side measurement, whose progress shows from here on."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--rounds", type=int, default=5, help="interleaved rounds of each contender (default 5)")
     made.add_argument("--output", type=Path, default=output, help=f"JSON file (default {output})")

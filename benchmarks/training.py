@@ -4,8 +4,9 @@
 
 After `dvc repro models dataset`. Everyone learns from the train rows of the last student, each time from the encoder's
 weights and with an empty cache of vectors, up to a written folder: this project's head on the encoder as it is, its
-fine-tuning, and `Trainer` with its defaults on rows padded to the length at which this project cuts them. `--student`
-names an option of `conf/models/student/` and `conf/train/`, by default what `params.yaml` has.
+fine-tuning in float32 and, where it is not emulated, in bfloat16, and `Trainer` with its defaults on rows padded to the
+length at which this project cuts them. `--student` names an option of `conf/models/student/` and `conf/train/`, by
+default what `params.yaml` has.
 """
 
 from __future__ import annotations
@@ -41,11 +42,14 @@ from stages.composition.params import Params, load_all
 from stages.hardware.sizing import NETWORKS
 from stages.running.errors import ConfigError
 from stages.running.io import DATA, read_table
+from stages.running.peak import engine_dtype
 from stages.scoring.metrics import confusion_matrix, score
 from stages.training.learning import Rows
 from stages.weights.resolve import resolve
 
 OUTPUT = Path("benchmarks/training.json")
+FIRST = "this project, head"
+TRAINER = "Trainer"
 # Forward, and two products backward for each of it.
 PASSES = 3
 
@@ -209,16 +213,17 @@ def main() -> None:
         raise ConfigError(f"stages/hardware/sizing.py does not know the size of {params.models['student'].name!r}")
     surroundings = conditions("datasets", "scikit-learn")
 
-    head, tuned = (
-        dataclasses.replace(params, train=dataclasses.replace(params.train, epochs=epochs))
-        for epochs in (0, arguments.epochs)
-    )
+    def learning(epochs: int, precision: str) -> Params:
+        return dataclasses.replace(params, train=dataclasses.replace(params.train, epochs=epochs, precision=precision))
+
     with encoder_folder(params) as folder:
         wanted: dict[str, tuple[type[Learner], Params]] = {
-            "this project, head": (Ours, head),
-            "this project, fine-tuning": (Ours, tuned),
-            "Trainer": (PlainTrainer, tuned),
+            FIRST: (Ours, learning(0, "fp32")),
+            "this project, fine-tuning": (Ours, learning(arguments.epochs, "fp32")),
         }
+        if engine_dtype("auto") == "bfloat16":
+            wanted["this project, fine-tuning in bf16"] = (Ours, learning(arguments.epochs, "bf16"))
+        wanted[TRAINER] = (PlainTrainer, learning(arguments.epochs, "fp32"))
         contenders = {
             name: Contender(partial(learner, folder, given, arguments.rows))
             for name, (learner, given) in wanted.items()
@@ -234,7 +239,7 @@ def main() -> None:
         tokens = {name: contender.ask("tokens").answer for name, contender in contenders.items()}
 
     found = []
-    first = Spread.of([taken.seconds for taken in rounds["this project, head"]])
+    first = Spread.of([taken.seconds for taken in rounds[FIRST]])
     for name, (_, given) in wanted.items():
         epochs, seconds = given.train.epochs, Spread.of([taken.seconds for taken in rounds[name]])
         gflop = sum(network.operations(length, length) for length in tokens[name]) / 1e9 * (PASSES * epochs or 1)
@@ -251,7 +256,7 @@ def main() -> None:
         )
     setting = {
         "student": params.models["student"].name,
-        "rows": len(tokens["Trainer"]),
+        "rows": len(tokens[TRAINER]),
         "rounds": arguments.rounds,
     }
     publish(arguments.output, surroundings, found, setting=setting)
